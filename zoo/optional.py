@@ -1,0 +1,27 @@
+"""Imports of what is not always installed."""
+
+import importlib
+from types import ModuleType
+
+from zoo.errors import MissingTool
+
+#: module -> the extra of this project that brings it
+EXTRAS = {
+    "torch": "export",
+    "openvino": "openvino",
+    "tensorrt": "tensorrt",
+    "tensorrt_rtx": "tensorrt-rtx",
+}
+
+
+def require(module: str) -> ModuleType:
+    """Import `module`, or raise `MissingTool` with the command that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        extra = EXTRAS.get(module.partition(".")[0])
+        wanted = f"'pose-zoo[{extra}]'" if extra else module
+        hint = f"pip install {wanted}"
+        if extra == "export":
+            hint += " (on Linux machines without a GPU, pass the index of PyTorch's CPU builds to pip: the default brings gigabytes of CUDA)"
+        raise MissingTool(f"{module} is needed for this and is not installed ({error})", hint) from error

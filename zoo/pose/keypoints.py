@@ -1,0 +1,48 @@
+"""`Poses`: what every decoder returns and everything else reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32] | NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """N people with K keypoints each, in image pixels (x right, y down, the centre of the first pixel is 0, 0).
+
+    An absent keypoint is (nan, nan) with score 0. Order of the keypoints: the decoder's `skeleton`.
+    """
+
+    keypoints: Floats
+    """(N, K, 2) x, y in image pixels."""
+    scores: Floats
+    """(N, K) keypoint scores."""
+    boxes: Floats
+    """(N, 4) x1, y1, x2, y2: the hull of the present keypoints, or the detector's box."""
+    instance_scores: Floats
+    """(N,) what the protocol ranks a person by."""
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """(N, K) which keypoints were found."""
+        return ~np.isnan(self.keypoints[..., 0])
+
+    @classmethod
+    def of(cls, keypoints: Floats, scores: Floats, instance_scores: Floats) -> Poses:
+        """Poses whose boxes are the hulls of their present keypoints."""
+        if not len(keypoints):
+            count = keypoints.shape[1]
+            return cls(np.zeros((0, count, 2)), np.zeros((0, count)), np.zeros((0, 4)), np.zeros(0))
+        boxes = np.concatenate([np.nanmin(keypoints, axis=1), np.nanmax(keypoints, axis=1)], axis=1)
+        return cls(keypoints, scores, boxes, instance_scores)
+
+    def reordered(self, order: list[int]) -> Poses:
+        """The same people with keypoint `order[i]` at place i."""
+        return Poses(self.keypoints[:, order], self.scores[:, order], self.boxes, self.instance_scores)
