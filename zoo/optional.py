@@ -23,5 +23,5 @@ def require(module: str) -> ModuleType:
         wanted = f"'pose-zoo[{extra}]'" if extra else module
         hint = f"pip install {wanted}"
         if extra == "export":
-            hint += " (on Linux machines without a GPU, pass the index of PyTorch's CPU builds to pip: the default brings gigabytes of CUDA)"
+            hint += " (without a GPU, give pip the index of PyTorch's CPU builds: the default brings gigabytes of CUDA)"
         raise MissingTool(f"{module} is needed for this and is not installed ({error})", hint) from error
