@@ -85,10 +85,20 @@ class WeightsUnreachable(StepFailed):
     """No source of a recipe's weights could be reached."""
 
 
+class HashMismatch(StepFailed):
+    """A file's bytes are not those that were declared or pinned."""
+
+
 class GateFailed(ZooError):
     """A measured figure is under what the recipe promises."""
 
     exit_code = 5
+
+
+class Bug(ZooError):
+    """Something that no one foresaw: `message` holds the traceback."""
+
+    exit_code = 70
 
 
 class Cancelled(ZooError):

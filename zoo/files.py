@@ -52,7 +52,7 @@ def digest_file(path: Path, algorithm: str = "sha256") -> str:
 
 
 class Digests:
-    """Remembered sha256 digests of files, kept in one JSON file in a cache folder."""
+    """Remembered digests of files, kept in one JSON file in a cache folder."""
 
     def __init__(self, cache: Path, rehash: bool = False) -> None:
         self._file = cache / "digests.json"
@@ -66,13 +66,18 @@ class Digests:
 
     def sha256(self, path: Path) -> str:
         """The sha256 of `path`, read only if the file is not the one that was read before."""
+        return self.digest(path, "sha256")
+
+    def digest(self, path: Path, algorithm: str) -> str:
+        """The hex digest of `path` by any algorithm of hashlib, remembered in the same way."""
         status = path.stat()
         state: list[object] = [status.st_size, status.st_mtime_ns, status.st_ino]
-        known = self._known.get(str(path))
+        key = str(path) if algorithm == "sha256" else f"{algorithm}:{path}"
+        known = self._known.get(key)
         if known is not None and known[:3] == state:
             return str(known[3])
-        digest = digest_file(path)
-        self._known[str(path)] = [*state, digest]
+        digest = digest_file(path, algorithm)
+        self._known[key] = [*state, digest]
         self._changed = True
         return digest
 
