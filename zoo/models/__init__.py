@@ -1,0 +1,8 @@
+"""Architectures: a record each, with its network in `nets/`."""
+
+from zoo.models.lightweight_openpose import LightweightOpenPose
+from zoo.models.openpose_mobilenet import OpenPoseMobileNet
+
+Model = LightweightOpenPose | OpenPoseMobileNet
+
+__all__ = ["LightweightOpenPose", "Model", "OpenPoseMobileNet"]

@@ -1,0 +1,1 @@
+"""The networks themselves: PyTorch modules, imported only by the methods of their records."""

@@ -1,0 +1,123 @@
+"""The convolutions of a graph, by name, with weights as PyTorch lays them out.
+
+A TensorFlow graph loses its constants' names on the way through OpenVINO's front end (layouts are changed, and what is
+folded is named anew), but the results of operations keep theirs. So every operation is made an output before the
+conversion, and a convolution is called what its output is called.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import StepFailed
+from zoo.optional import require
+
+Floats = NDArray[np.float32]
+
+
+class Layer(NamedTuple):
+    """One convolution: weight (out, in / groups, kh, kw), and the constant (out,) that is added to its result, if any."""
+
+    weight: Floats
+    bias: Floats | None
+
+
+def convolutions(path: Path) -> dict[str, Layer]:
+    """Name -> Layer of all convolutions in a `.pb` or `.xml`, grouped ones included. Raises StepFailed where it cannot be opened."""
+    require("openvino")
+    try:
+        model, names = _tensorflow(path) if path.suffix == ".pb" else _ir(path)
+    except RuntimeError as error:
+        raise StepFailed(
+            f"{path.name}: OpenVINO cannot open it: {str(error).strip().splitlines()[-1]}", "is the download complete?"
+        ) from error
+    layers = {}
+    for node in model.get_ordered_ops():
+        if node.get_type_name() in ("Convolution", "GroupConvolution"):
+            weight = constant(node.input_value(1).get_node())
+            if node.get_type_name() == "GroupConvolution":
+                weight = weight.reshape(-1, *weight.shape[2:])
+            layers[names[node.get_friendly_name()]] = Layer(weight, _bias(node))
+    return layers
+
+
+def _ir(path: Path) -> tuple[Any, dict[str, str]]:
+    import openvino
+
+    if not path.with_suffix(".bin").is_file():
+        raise StepFailed(f"{path.name}: its weights {path.with_suffix('.bin').name} are not beside it", "list both files in the source")
+    model = openvino.Core().read_model(path)
+    # a convolution that had a bias was split in two, and the bias kept the name
+    return model, {name: name.removesuffix("/WithoutBiases") for name in (node.get_friendly_name() for node in model.get_ordered_ops())}
+
+
+def _tensorflow(path: Path) -> tuple[Any, dict[str, str]]:
+    from openvino.frontend import FrontEndManager
+
+    front = FrontEndManager().load_by_framework("tf")
+    graph = front.load(str(path))
+    operations = [
+        node.get_friendly_name() for node in front.decode(graph).get_ordered_ops() if node.inputs() and node.get_type_name() != "Result"
+    ]
+    graph = front.load(str(path))
+    graph.override_all_outputs([graph.get_place_by_tensor_name(f"{name}:0") for name in operations])
+    model = front.convert(graph)
+    names = {}
+    for result in model.results:
+        node = result.input_value(0).get_node()
+        while node.get_type_name() == "Transpose":
+            node = node.input_value(0).get_node()
+        names[node.get_friendly_name()] = result.get_friendly_name().removesuffix(":0")
+    return model, names
+
+
+def _bias(convolution: Any) -> Floats | None:
+    for port in convolution.output(0).get_target_inputs():
+        node = port.get_node()
+        if node.get_type_name() == "Add":
+            other = node.input_value(1 - port.get_index()).get_node()
+            if other.get_type_name() in ("Constant", "Convert"):
+                return constant(other).reshape(-1)
+    return None
+
+
+def constant(node: Any) -> Floats:
+    """The value of a subgraph of constants: what decompression or dequantisation would make at run time.
+
+    Worked out in float32 and rounded once, to the type in which the graph declares it (an FP16 graph has FP16 weights).
+    Raises StepFailed for an operation that is no part of either.
+    """
+    half = node.get_output_element_type(0).get_type_name() == "f16"
+    value = _fold(node).astype(np.float16 if half else np.float32).astype(np.float32)
+    return np.ascontiguousarray(value)
+
+
+def _fold(node: Any) -> NDArray[Any]:
+    kind = node.get_type_name()
+    if kind == "Constant":
+        return np.array(node.data)
+    inputs = [_fold(node.input_value(index).get_node()) for index in range(node.get_input_size())]
+    if kind == "Reshape":
+        return inputs[0].reshape([int(size) for size in node.get_output_shape(0)])
+    if kind == "Transpose":
+        return inputs[0].transpose([int(axis) for axis in inputs[1]])
+    floats = [value.astype(np.float32) for value in inputs]
+    if kind == "Convert":
+        return floats[0]
+    if kind == "Subtract":
+        return floats[0] - floats[1]
+    if kind == "Multiply":
+        return floats[0] * floats[1]
+    if kind == "FakeQuantize":
+        return _fake_quantize(*floats, levels=int(node.get_attributes()["levels"]))
+    raise StepFailed(f"the constant {node.get_friendly_name()} is made by {kind}, which this reader does not fold")
+
+
+def _fake_quantize(value: Floats, low: Floats, high: Floats, out_low: Floats, out_high: Floats, *, levels: int) -> Floats:
+    steps = np.rint((np.clip(value, low, high) - low) / (high - low) * np.float32(levels - 1))
+    result: Floats = (steps / np.float32(levels - 1) * (out_high - out_low) + out_low).astype(np.float32)
+    return result
