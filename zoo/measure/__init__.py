@@ -1,0 +1,1 @@
+"""Times and memory, measured so that they can be believed."""

@@ -1,0 +1,244 @@
+"""What measuring steps write: Parity, Accuracy, Latency, and Failure where a cell could not be measured.
+
+Each is one JSON file and holds what its figures depend on. JSON knows neither nan nor infinity, so a
+figure that does not exist is None, and a report that is given one of those refuses to be made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from zoo.files import write_bytes
+from zoo.machine import Machine
+from zoo.measure.latency import Timing
+from zoo.record import Choice, Record, canonical, fingerprint
+
+#: An artifact that is a report holds it under this name.
+NAME = "report.json"
+#: What pycocotools sums up, in the order in which people read it.
+FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50")
+
+
+class Published(Record, frozen=True, kw_only=True):
+    """A figure that others state, with what it was measured in."""
+
+    metric: Annotated[str, Meta(description="what was measured: AP, AP50, AR, images/s ...", min_length=1)]
+    value: Annotated[float, Meta(description="the figure; AP and its kin from 0 to 1")]
+    protocol: Annotated[str, Meta(description="images, boxes, scales, flip: in words", min_length=1)]
+    source: Annotated[str, Meta(description="where it stands", min_length=1)]
+
+
+class Failure(Choice, frozen=True, kw_only=True, tag="failure"):
+    """A cell that could not be measured."""
+
+    word: Annotated[str, Meta(min_length=1)]
+    """Why, in a word or two, for the cell: "unreachable", "no GPU", "not run"."""
+    message: str
+    """Why, in a sentence, for below the table."""
+    dataset: str = ""
+    """Of an accuracy: the name of the dataset that it would have been measured on."""
+    fingerprint: str = ""
+    """Of an accuracy: that of its protocol, where it is known."""
+
+
+class Comparison(Record, frozen=True, kw_only=True):
+    """One output of `candidate` against the same of `reference`, over all images of a parity check."""
+
+    reference: str
+    candidate: str
+    output: str
+    largest: float
+    """The largest absolute difference."""
+    scale: float
+    """The largest absolute value of the reference."""
+    snr_db: float | None
+    """10 log10(power of the reference / power of the difference); None where there is no difference."""
+    image: str
+    """The image with the largest difference."""
+    where: tuple[int, ...]
+    """Its index in the output."""
+    expected: float
+    found: float
+    measure: Literal["relative", "snr"]
+    """What the gate asks for: largest / scale <= limit, or snr_db >= limit."""
+    limit: float
+    reason: str = ""
+    """Why this gate is looser than the default."""
+
+    def __post_init__(self) -> None:
+        _refuse_infinite(self, "comparison")
+
+    @property
+    def relative(self) -> float:
+        """The largest difference in parts of the reference's scale (0 for two outputs of zeros)."""
+        if not self.largest:
+            return 0.0
+        return self.largest / self.scale if self.scale else math.inf
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is within the gate."""
+        if self.measure == "relative":
+            return self.relative <= self.limit
+        return self.snr_db is None or self.snr_db >= self.limit
+
+    @property
+    def margin(self) -> float:
+        """How far the figure is inside the gate: under 1 is a failure; only good for finding the worst."""
+        if self.measure == "relative":
+            return self.limit / self.relative if self.relative else math.inf
+        # decibels are a logarithm already: 10 dB under the limit is as bad as ten times the limit's noise power
+        return math.inf if self.snr_db is None else 10 ** ((self.snr_db - self.limit) / 20)
+
+    @property
+    def figure(self) -> str:
+        """The gate's figure in words: `1.2e-06 of scale`, `45.1 dB`, `equal`."""
+        if not self.largest:
+            return "equal"
+        if self.measure == "relative" or self.snr_db is None:
+            return f"{self.relative:.1e} of scale" if self.scale else "not zero where zero was due"
+        return f"{self.snr_db:.1f} dB"
+
+    def __str__(self) -> str:
+        sign = "at most" if self.measure == "relative" else "at least"
+        limit = f"{self.limit:.0e} of scale" if self.measure == "relative" else f"{self.limit:g} dB"
+        place = f"{self.output}{list(self.where)} of {self.image}"
+        verdict = "" if self.passed else "FAILED: "
+        return (
+            f"{verdict}{self.reference} -> {self.candidate}: {self.figure} ({sign} {limit}); "
+            f"farthest apart at {place}: {self.found:.6g} for {self.expected:.6g}"
+        )
+
+
+class Parity(Choice, frozen=True, kw_only=True, tag="parity"):
+    """How far each stage of the conversion is from the one before it, on real images."""
+
+    format: Literal[1] = 1
+    comparisons: Annotated[tuple[Comparison, ...], Meta(min_length=1)]
+    """In the order of the stages; the last stage is the target."""
+    images: int
+    machine: Machine
+    computed_in: str
+    digests: dict[str, str] = {}
+    """Name -> digest of what was read: the artifacts and the images."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every comparison is within its gate."""
+        return all(comparison.passed for comparison in self.comparisons)
+
+    @property
+    def worst(self) -> Comparison:
+        """The comparison that says most: the worst of those that failed, or else of the last stage."""
+        last = self.comparisons[-1].candidate
+        failed = [comparison for comparison in self.comparisons if not comparison.passed]
+        candidates = failed or [comparison for comparison in self.comparisons if comparison.candidate == last]
+        return min(candidates, key=lambda comparison: comparison.margin)
+
+
+class Data(Record, frozen=True, kw_only=True):
+    """A dataset as it was evaluated."""
+
+    name: str
+    title: str
+    digest: str
+    """Of the images and labels that were used."""
+    subset: str = "all"
+    """Which of its images, in words."""
+    demonstration: bool = False
+    """Too small to compare models with: its table says so."""
+
+
+class Shortfall(Record, frozen=True, kw_only=True):
+    """A figure under what the recipe promises."""
+
+    metric: str
+    value: float
+    least: float
+
+
+class Accuracy(Choice, frozen=True, kw_only=True, tag="accuracy"):
+    """What one evaluation found, and everything that its figures mean."""
+
+    format: Literal[1] = 1
+    figures: dict[str, float | None]
+    """AP, AP50, ...; None where the dataset has nothing of that kind (pycocotools says -1)."""
+    title: str
+    """The protocol in words."""
+    protocol: dict[str, Any]
+    """Everything that would make the figures others: subset, boxes, flip, scales, fit, decoder, evaluator."""
+    fingerprint: str = ""
+    """The sha256 of the protocol; filled in when the report is made, refused when it is another's."""
+    dataset: Data
+    images: int
+    """Evaluated; those that were skipped are not among them."""
+    skipped: tuple[str, ...] = ()
+    """Bad images that `--skip-bad-images` passed over."""
+    detections: int
+    end_to_end_images_per_second: float | None = None
+    """Reading, preparing, network and decoding; None where other work ran beside it."""
+    shortfalls: tuple[Shortfall, ...] = ()
+    machine: Machine
+    computed_in: str
+    digests: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        _refuse_infinite(self, "accuracy")
+        right = fingerprint(self.protocol)
+        if self.fingerprint not in ("", right):
+            raise ValueError(f"the fingerprint {self.fingerprint[:12]} is not that of the protocol ({right[:12]})")
+        # as plain data, so that a report equals itself read back
+        msgspec.structs.force_setattr(self, "protocol", msgspec.json.decode(canonical(self.protocol)))
+        msgspec.structs.force_setattr(self, "fingerprint", right)
+
+
+class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
+    """How fast the network alone is: no reading, no preparing, no decoding."""
+
+    format: Literal[1] = 1
+    timing: Timing
+    threads: int
+    shapes: dict[str, tuple[int, ...]]
+    """Input name -> shape of the bound tensor (the first feed's, where they differ)."""
+    peak_memory_bytes: int
+    """Of a process that did nothing else."""
+    size_bytes: int
+    """Of the compiled model's files."""
+    machine: Machine
+    computed_in: str
+    versions: dict[str, str] = {}
+    digests: dict[str, str] = {}
+
+
+Report = Parity | Accuracy | Latency | Failure
+
+
+def write(report: Report, folder: Path) -> None:
+    """Write report.json into `folder`, for people to read as well."""
+    write_bytes(folder / NAME, pretty(report))
+
+
+def read(folder: Path) -> Report:
+    """The report of an artifact. Raises msgspec.ValidationError where it is not one."""
+    report: Report = msgspec.json.decode((folder / NAME).read_bytes(), type=Report)
+    return report
+
+
+def pretty(value: Any) -> bytes:
+    """Indented JSON with sorted keys and a newline at the end: the same bytes for the same value."""
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+
+
+def _refuse_infinite(record: Record, what: str) -> None:
+    """JSON would turn nan and infinity into null without a word."""
+    for name, value in msgspec.structs.asdict(record).items():
+        numbers: Mapping[str, Any] = value if isinstance(value, dict) and name == "figures" else {name: value}
+        for key, number in numbers.items():
+            if isinstance(number, float) and not math.isfinite(number):
+                raise ValueError(f"{what}: {key} is {number}, which is not a figure")
