@@ -1,0 +1,35 @@
+"""The one place where pixels are resampled."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.pose.geometry import Affine
+
+Interpolation = Literal["nearest", "linear", "cubic", "area"]
+
+
+def scaling(image: tuple[int, int], factors: tuple[float, float], content: tuple[int, int, int, int], size: tuple[int, int]) -> Affine:
+    """The `Affine` of a resize by `factors` (x, y) whose result is put at `content` (x, y, width, height) of an input of `size`.
+
+    Pixels are areas and integer coordinates are their centres, as in OpenCV's resize: the centre of image
+    pixel 0 lies half a pixel inside, so x_input = (x + 0.5) * factor - 0.5 + content.x and not x * factor.
+    """
+    x, y = factors
+    matrix = np.array([[x, 0.0, (x - 1) / 2 + content[0]], [0.0, y, (y - 1) / 2 + content[1]]])
+    return Affine(matrix=matrix, image=image, input=size, content=content)
+
+
+def resize(pixels: NDArray[Any], affine: Affine, interpolation: Interpolation) -> NDArray[Any]:
+    """`pixels` (h, w, C), 8-bit or float32, resampled to the height and width of `affine.content`; a new array."""
+    import cv2
+
+    methods = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
+    # By factors and never by size: given a size, OpenCV samples with size/size, which after rounding is another
+    # factor than the one asked for and moves the far edge by up to half a pixel.
+    factors = {"fx": float(affine.matrix[0, 0]), "fy": float(affine.matrix[1, 1])}
+    resized: NDArray[Any] = cv2.resize(pixels, None, **factors, interpolation=methods[interpolation])
+    return resized

@@ -1,0 +1,118 @@
+"""`Preprocess`: how an image becomes the network's input, declared once.
+
+Calibration, parity, accuracy, latency and demos all call `prepare`; nothing else resizes or normalises.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from zoo.errors import ZooError
+from zoo.pose.fits import Fit
+from zoo.pose.geometry import Affine
+from zoo.record import Record
+
+Order = Literal["resize_then_normalize", "normalize_then_resize"]
+Positive = Annotated[float, Meta(gt=0)]
+
+__all__ = ["Fit", "Order", "Preprocess"]
+
+
+class Preprocess(Record, frozen=True, kw_only=True):
+    """8-bit BGR image -> (1, 3, H, W) float32 tensor, and where its pixels went."""
+
+    fit: Annotated[Fit, Meta(description="how the image is brought to the network's size")]
+    colour: Annotated[Literal["bgr", "rgb"], Meta(description="order of the network's input channels")] = "bgr"
+    mean: Annotated[
+        tuple[float, float, float],
+        Meta(description="subtracted from each channel, in 0..255 and the order of `colour`: input = (pixel - mean) / std"),
+    ] = (0.0, 0.0, 0.0)
+    std: Annotated[
+        tuple[Positive, Positive, Positive],
+        Meta(description="what each channel is divided by, in 0..255 and the order of `colour`: input = (pixel - mean) / std"),
+    ] = (1.0, 1.0, 1.0)
+    order: Annotated[
+        Order,
+        Meta(
+            description="resize_then_normalize: the 8-bit image is resized, so interpolated values are rounded to whole"
+            " levels and clipped to 0..255; normalize_then_resize: fractions are resized, neither happens"
+        ),
+    ] = "resize_then_normalize"
+
+    @property
+    def raw(self) -> bool:
+        """Whether pixels go in as they are: BGR, 0..255, nothing subtracted or divided."""
+        return self.colour == "bgr" and self.mean == (0.0, 0.0, 0.0) and self.std == (1.0, 1.0, 1.0)
+
+    def folded(self) -> Preprocess:
+        """What is left to do when channel order and normalisation are part of the network: raw BGR 0..255 goes in.
+
+        The order stays: what was resized in fractions still is, so normalising this tensor gives
+        the other one up to float rounding.
+        """
+        return msgspec.structs.replace(self, colour="bgr", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+    def with_fit(self, fit: Fit, order: Order | None = None) -> Preprocess:
+        """The same input in another protocol's size, and in its order of resizing and normalising where given."""
+        return msgspec.structs.replace(self, fit=fit, order=order or self.order)
+
+    def shape_for(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) of the input for an image of (width, height) pixels."""
+        width, height = self.fit.affine(image_size).input
+        return height, width
+
+    def prepare(self, image: NDArray[np.uint8], box: NDArray[Any] | None = None) -> tuple[NDArray[np.float32], Affine]:
+        """`image` (H, W, 3) 8-bit BGR -> the tensor (1, 3, h, w) float32 in `colour` order, and its `Affine`.
+
+        The image is only read. Raises ZooError when it is no such array, or when a `box` (4,) is given to a fit
+        that looks at whole images (all of today's do).
+        """
+        _check(image, box)
+        affine = self.fit.affine((image.shape[1], image.shape[0]))
+        channels = (0, 1, 2) if self.colour == "bgr" else (2, 1, 0)
+        width, height = affine.input
+        tensor = np.empty((1, 3, height, width), np.float32)
+        left, top, across, down = affine.content
+        inside = (slice(top, top + down), slice(left, left + across))
+        if (across, down) != (width, height):
+            border = np.array(self.fit.border)[list(channels)]
+            tensor[0] = self.normalized(border).reshape(3, 1, 1)
+        for plane, values in zip(tensor[0], self._planes(image, affine, channels), strict=True):
+            plane[inside] = values
+        return tensor, affine
+
+    def normalized(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
+        """(..., 3) values 0..255 in `colour` order -> what the network sees."""
+        return (pixels - np.array(self.mean)) / np.array(self.std)
+
+    def _planes(self, image: NDArray[np.uint8], affine: Affine, channels: tuple[int, ...]) -> list[NDArray[Any]]:
+        """The three planes of `affine.content`, in `colour` order (`channels`: where each is found in BGR)."""
+        import cv2
+
+        # what each of the 256 levels becomes, (256, 3): looking it up equals computing it, bit for bit
+        table = self.normalized(np.repeat(np.arange(256.0)[:, None], 3, axis=1))
+        if self.order == "normalize_then_resize":
+            # in float64, as Lightweight OpenPose's evaluation does (its mean is a tuple, which NumPy promotes), and
+            # because OpenCV's float32 resize differs by 2e-5 between its own code and the vendor's that it may pick
+            pixels = cv2.LUT(image, np.ascontiguousarray(table[None, :, list(channels)]))
+            planes = cv2.split(self.fit.resize(pixels, affine).astype(np.float32))
+            return [planes[channel] for channel in channels]
+        planes = cv2.split(self.fit.resize(image, affine))
+        small = table.astype(np.float32)
+        return [cv2.LUT(planes[channel], np.ascontiguousarray(small[:, place])) for place, channel in enumerate(channels)]
+
+
+def _check(image: Any, box: Any) -> None:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ZooError(
+            f"an image is an array (height, width, 3) of uint8 in BGR order, this is {what}",
+            "cv2.imread(path) gives one; cv2.cvtColor makes one of grey or of BGRA",
+        )
+    if box is not None:
+        raise ZooError("this preprocessing looks at whole images and was given a box", "leave the box away, or crop the image")
