@@ -1,0 +1,20 @@
+"""From a network's outputs to poses: the one list of decoders that a recipe's `decode:` may name.
+
+A decoder has `skeleton` (the order of its keypoints, a name of `zoo.pose.skeletons`) and
+`decode(outputs, affine) -> Poses`. Its fields are the output names and every threshold of its
+protocol. It never writes into the outputs.
+
+| to read | file |
+|---|---|
+| limbs that part affinity fields describe | limbs.py |
+| maps made larger, and where they lie in the image | maps.py |
+| maps -> candidate keypoints | peaks.py |
+| candidates + fields -> limbs -> people | assemble.py |
+"""
+
+from zoo.pose.decoders.paf import PafDecoder
+from zoo.pose.decoders.tf_pose import TfPoseDecoder
+
+Decoder = PafDecoder | TfPoseDecoder
+
+__all__ = ["Decoder", "PafDecoder", "TfPoseDecoder"]

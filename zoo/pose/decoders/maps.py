@@ -1,0 +1,67 @@
+"""A network's maps: picked from its outputs, made larger, laid over the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import StepFailed
+from zoo.pose.geometry import Affine
+
+Maps = NDArray[np.float32]
+
+
+def pick(outputs: Mapping[str, NDArray[Any]], name: str, channels: int) -> Maps:
+    """The first `channels` of the output `name`, (1, C, h, w), as (h, w, channels) float32 that may be a view: read only.
+
+    Raises StepFailed when there is no such output, when it is no batch of one, or when it has fewer channels or nothing in it.
+    """
+    if name not in outputs:
+        raise StepFailed(f"the decoder asks for the output {name!r}", f"the network gives: {', '.join(outputs) or 'none'}")
+    output = outputs[name]
+    if output.ndim != 4 or output.shape[0] != 1 or output.shape[1] < channels or not output.size:
+        raise StepFailed(
+            f"the output {name!r} has the shape {list(output.shape)}",
+            f"the decoder needs [1, {channels} or more, height, width]",
+        )
+    return np.asarray(output[0, :channels], dtype=np.float32).transpose(1, 2, 0)
+
+
+def enlarge(maps: Maps, factor: int) -> Maps:
+    """(h, w, C) -> (factor h, factor w, C), bicubic (OpenCV, a = -0.75)."""
+    import cv2
+
+    return np.asarray(cv2.resize(np.ascontiguousarray(maps), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), dtype=np.float32)
+
+
+def over_image(maps: Maps, affine: Affine, factor: int) -> Maps:
+    """(h, w, C) -> (image height, image width, C): enlarged to the input's size, padding cut off, bicubic to the image's size.
+
+    The two steps of Lightweight OpenPose's val.py; `factor` is the network's stride.
+    Raises StepFailed when `factor` does not take the maps to the input's size.
+    """
+    import cv2
+
+    height, width = maps.shape[0] * factor, maps.shape[1] * factor
+    if (width, height) != affine.input:
+        raise StepFailed(
+            f"maps of {maps.shape[1]} x {maps.shape[0]} times {factor} do not cover an input of {affine.input[0]} x {affine.input[1]}",
+            "`upsample` of the decoder must be the network's stride, and the input a multiple of it",
+        )
+    x, y, across, down = affine.content
+    content = enlarge(maps, factor)[y : y + down, x : x + across]
+    return np.asarray(cv2.resize(content, affine.image, interpolation=cv2.INTER_CUBIC), dtype=np.float32)
+
+
+def to_image(points: NDArray[np.float64], shape: tuple[int, int], affine: Affine) -> NDArray[np.float64]:
+    """(N, 2) pixels x, y of maps of `shape` (h, w) that cover the whole input -> image pixels.
+
+    By corners: pixel 0 of the map is pixel 0 of the input, as the originals have it. One scale for both axes, that of
+    the heights, which a fit to a height meets exactly (the width is rounded).
+    """
+    x, y, _, down = affine.content
+    step = np.array([affine.input[0] / shape[1], affine.input[1] / shape[0]])
+    return np.asarray((points * step - (x, y)) * (affine.image[1] / down))

@@ -1,0 +1,95 @@
+"""Bottom-up poses from heatmaps and part affinity fields (Cao et al., "Realtime Multi-Person 2D Pose Estimation", 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from zoo.errors import StepFailed
+from zoo.pose.decoders.assemble import LimbScoring, People, attach, connect, merge
+from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS
+from zoo.pose.decoders.maps import enlarge, over_image, pick, to_image
+from zoo.pose.decoders.peaks import Candidates, FourNeighbours, Peaks
+from zoo.pose.geometry import Affine
+from zoo.pose.keypoints import Poses
+from zoo.record import Choice
+
+KEYPOINTS = 18
+
+
+class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
+    """18 heatmaps and 38 part affinity channels -> people, by the protocols that descend from OpenPose.
+
+    The defaults are Lightweight OpenPose's evaluation (val.py). The others are these fields:
+
+    * its demo, for one image (no tracking, no smoothing): `upsample: 4, over_image: false, offset: 0, whole_pixels: true,
+      instance_score: pose`; scored on COCO, the demo's maps keep the evaluation's offset and score: the first two fields only
+    * Open Model Zoo, the accuracy checker's `human_pose_estimation`: `limbs: {prior: half_height}` (what sets it apart is its
+      preprocessing: 8-bit cubic to height 368, width truncated to a whole pixel, padded with black)
+    * Open Model Zoo, Model API and `human_pose_estimation_openpose`: `upsample: 1, over_image: false, peaks: {type: max_pool},
+      assemble: merge, min_score: 0, offset: 0`
+    """
+
+    skeleton: ClassVar[str] = "openpose_18"
+
+    heatmaps: Annotated[str, Meta(description="Output with the heatmaps: 18 keypoints first, what follows (background) is not read.")]
+    pafs: Annotated[str, Meta(description="Output with the 38 part affinity channels.")]
+    upsample: Annotated[int, Meta(description="The maps are made so many times larger, bicubic.", ge=1, le=16)] = 8
+    over_image: Annotated[
+        bool, Meta(description="Cut the padding off the enlarged maps and resize them to the image, bicubic: the keypoints are its pixels.")
+    ] = True
+    peaks: Annotated[Peaks, Meta(description="How maxima are found.")] = FourNeighbours()
+    limbs: Annotated[LimbScoring, Meta(description="How a limb between two keypoints is scored.")] = LimbScoring()
+    assemble: Annotated[
+        Literal["attach", "merge"],
+        Meta(description="attach: limbs go to who has their start; merge: to who has either end, and two halves become one."),
+    ] = "attach"
+    min_keypoints: Annotated[int, Meta(description="A person has at least so many keypoints.", ge=0)] = 3
+    min_score: Annotated[float, Meta(description="A person's score per keypoint is at least this.", ge=0)] = 0.2
+    offset: Annotated[float, Meta(description="Added to x and y in the image: 0.5 where the protocol scores the middles of pixels.")] = 0.5
+    whole_pixels: Annotated[bool, Meta(description="Truncate image coordinates to whole pixels.")] = False
+    instance_score: Annotated[
+        Literal["pose", "pose_by_keypoints"],
+        Meta(description="pose: keypoint and limb scores summed; pose_by_keypoints: that times (keypoints - 1), COCO having no neck."),
+    ] = "pose_by_keypoints"
+
+    def decode(self, outputs: Mapping[str, NDArray[Any]], affine: Affine) -> Poses:
+        """outputs (1, C, h, w) each -> people in image pixels. Maps that hold nothing, or NaN, give nobody.
+
+        Raises StepFailed when an output is missing or its shape does not fit the input.
+        """
+        candidates, people, shape = self.find(outputs, affine)
+        points = candidates.points if self.over_image else to_image(candidates.points, shape, affine)
+        points = points + self.offset
+        if self.whole_pixels:
+            points = np.trunc(points)
+        absent = people.ids < 0
+        # a last row for id -1
+        points = np.concatenate([points, np.full((1, 2), np.nan)])
+        values = np.concatenate([candidates.scores, np.zeros(1)])
+        ids = np.where(absent, len(candidates), people.ids)
+        ranks = people.scores * np.maximum(people.counts - 1, 0) if self.instance_score == "pose_by_keypoints" else people.scores
+        return Poses.of(points[ids], values[ids], ranks)
+
+    def find(self, outputs: Mapping[str, NDArray[Any]], affine: Affine) -> tuple[Candidates, People, tuple[int, int]]:
+        """What `decode` decides before coordinates are converted: all candidates and the people made of them, both in
+        pixels of the maps that were searched, and the (height, width) of these."""
+        heatmaps, pafs = pick(outputs, self.heatmaps, KEYPOINTS), pick(outputs, self.pafs, 38)
+        if heatmaps.shape[:2] != pafs.shape[:2]:
+            sizes = [f"{maps.shape[1]} x {maps.shape[0]}" for maps in (heatmaps, pafs)]
+            raise StepFailed(f"the heatmaps are {sizes[0]}, the part affinity fields {sizes[1]}", "a PAF decoder needs both of one size")
+        heatmaps, pafs = self._laid_out(heatmaps, affine), self._laid_out(pafs, affine)
+        candidates = self.peaks.find(heatmaps)
+        connected = [(limb, connect(candidates, limb, pafs, self.limbs)) for limb in OPENPOSE_18_LIMBS]
+        people = (attach if self.assemble == "attach" else merge)(candidates, connected, KEYPOINTS)
+        enough = (people.counts >= self.min_keypoints) & (people.scores / people.counts >= self.min_score)
+        return candidates, people.where(enough), heatmaps.shape[:2]
+
+    def _laid_out(self, maps: NDArray[np.float32], affine: Affine) -> NDArray[np.float32]:
+        if self.over_image:
+            return over_image(maps, affine, self.upsample)
+        return enlarge(maps, self.upsample) if self.upsample > 1 else maps

@@ -1,0 +1,132 @@
+"""From heatmaps to candidate keypoints. Each way is declared as `peaks: {type: ...}` of a decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from zoo.pose.decoders.maps import Maps
+from zoo.record import Choice
+
+Threshold = Annotated[float, Meta(description="A maximum of a heatmap below this is no keypoint.", ge=0)]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """M keypoints that belong to nobody yet, ordered by kind; a candidate's id is its row."""
+
+    points: NDArray[np.float64]
+    """(M, 2) x, y in pixels of the map."""
+    scores: NDArray[np.float64]
+    """(M,) value of the heatmap."""
+    starts: NDArray[np.intp]
+    """(K + 1,) the candidates of kind k are the rows starts[k] : starts[k + 1]."""
+
+    def ids(self, kind: int) -> NDArray[np.intp]:
+        """The rows of one kind of keypoint."""
+        return np.arange(self.starts[kind], self.starts[kind + 1])
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class FourNeighbours(Choice, frozen=True, kw_only=True, tag="four_neighbours"):
+    """A pixel strictly above its four neighbours (outside the map is 0). Going from left to right, and down within a
+    column, each one kept removes those after it that are nearer than `distance`.
+
+    Source: Lightweight OpenPose, `extract_keypoints`; the same in Open Model Zoo's accuracy checker.
+    """
+
+    threshold: Threshold = 0.1
+    distance: Annotated[float, Meta(description="Two keypoints of a kind are no nearer than this, in pixels of the map.", ge=0)] = 6
+
+    def find(self, heatmaps: Maps) -> Candidates:
+        """heatmaps (H, W, K) -> candidates at whole pixels."""
+        value, y, x, kind = _above(heatmaps, np.float32(self.threshold), strictly=False)
+        framed = np.pad(heatmaps, ((1, 1), (1, 1), (0, 0)))
+        beside = [framed[y + 1 + down, x + 1 + right, kind] for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0))]
+        peak = np.logical_and.reduce([value > other for other in beside])
+        value, y, x, kind = value[peak], y[peak], x[peak], kind[peak]
+        order = np.lexsort((y, x, kind))
+        value, y, x, kind = value[order], y[order], x[order], kind[order]
+        kept = self._apart(x, y, kind)
+        return _candidates(x[kept], y[kept], value[kept], kind[kept], heatmaps.shape[2])
+
+    def _apart(self, x: NDArray[np.intp], y: NDArray[np.intp], kind: NDArray[np.intp]) -> NDArray[np.bool_]:
+        kept = np.ones(len(x), dtype=bool)
+        # x never falls within a kind, so what i can remove ends where x or the kind has gone on too far
+        wide = int(x.max(initial=0)) + int(self.distance) + 2
+        along = kind * wide + x
+        ends = np.searchsorted(along, along + self.distance)
+        for i in np.flatnonzero(ends - np.arange(len(x)) > 1):
+            if kept[i]:
+                later = slice(i + 1, ends[i])
+                kept[later] &= np.hypot(x[later] - x[i], y[later] - y[i]) >= self.distance
+        return kept
+
+
+class MaxPool(Choice, frozen=True, kw_only=True, tag="max_pool"):
+    """A pixel that is the greatest of a square around it, moved a quarter of a pixel to its higher neighbours.
+
+    Plateaus give a peak a pixel. Source: Open Model Zoo, `human_pose_estimation_openpose` adapter and Model API
+    (`kernel` there is 2 round(6/7 upsample) + 1; `centre` is 0.5 on maps that are not enlarged and 0 on others).
+    """
+
+    threshold: Threshold = 0.1
+    kernel: Annotated[int, Meta(description="Side of the square, odd, in pixels of the map.", ge=3, le=99)] = 3
+    top: Annotated[int, Meta(description="At most so many candidates of a kind: the highest.", ge=1)] = 100
+    shift: Annotated[float, Meta(description="Towards the higher neighbour on each axis, in pixels of the map.", ge=0, le=0.5)] = 0.25
+    centre: Annotated[float, Meta(description="Added to both coordinates, in pixels of the map.", ge=0, le=0.5)] = 0.5
+
+    def find(self, heatmaps: Maps) -> Candidates:
+        """heatmaps (H, W, K) -> candidates at fractions of pixels."""
+        import cv2
+
+        height, width, kinds = heatmaps.shape
+        pooled = cv2.dilate(np.ascontiguousarray(heatmaps), np.ones((self.kernel, self.kernel), np.uint8)).reshape(heatmaps.shape)
+        value, y, x, kind = _above(heatmaps, np.float32(self.threshold), strictly=True)
+        peak = pooled[y, x, kind] == value
+        value, y, x, kind = value[peak], y[peak], x[peak], kind[peak]
+        order = np.lexsort((-value, kind))
+        value, y, x, kind = value[order], y[order], x[order], kind[order]
+        rank = np.arange(len(kind)) - np.searchsorted(kind, kind)
+        top = rank < self.top
+        value, y, x, kind = value[top], y[top], x[top], kind[top]
+        inside = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
+        left, right, up, down = (np.where(inside, step, 0) for step in (-1, 1, -1, 1))
+        dx = _direction(heatmaps[y, x + left, kind], heatmaps[y, x + right, kind])
+        dy = _direction(heatmaps[y + up, x, kind], heatmaps[y + down, x, kind])
+        across = np.clip(x + dx * self.shift + self.centre, 0, width - 1)
+        along = np.clip(y + dy * self.shift + self.centre, 0, height - 1)
+        return _candidates(across, along, value, kind, kinds)
+
+
+Peaks = FourNeighbours | MaxPool
+
+Found = tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+
+
+def _above(heatmaps: Maps, threshold: np.float32, strictly: bool) -> Found:
+    """value, y, x, kind of the few pixels that can be keypoints at all; NaN never can."""
+    y, x, kind = np.nonzero(heatmaps > threshold if strictly else heatmaps >= threshold)
+    return heatmaps[y, x, kind], y, x, kind
+
+
+def _direction(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float64]:
+    """+1 where `after` is higher, -1 where `before` is; comparisons, unlike a difference, bear NaN and inf."""
+    return (after > before).astype(np.float64) - (after < before)
+
+
+def _candidates(
+    x: NDArray[np.intp] | NDArray[np.float64],
+    y: NDArray[np.intp] | NDArray[np.float64],
+    value: NDArray[np.float32],
+    kind: NDArray[np.intp],
+    kinds: int,
+) -> Candidates:
+    points = np.stack([x, y], axis=1).astype(np.float64)
+    return Candidates(points, value.astype(np.float64), np.searchsorted(kind, np.arange(kinds + 1)))
