@@ -29,12 +29,14 @@ class Layer(NamedTuple):
 def convolutions(path: Path) -> dict[str, Layer]:
     """Name -> Layer of all convolutions in a `.pb` or `.xml`, grouped ones included. Raises StepFailed where it cannot be opened."""
     require("openvino")
+    binary = path.with_suffix(".bin")
+    if path.suffix != ".pb" and not binary.is_file():
+        raise StepFailed(f"{path.name}: its weights {binary.name} are not beside it", "list both files in the source")
     try:
         model, names = _tensorflow(path) if path.suffix == ".pb" else _ir(path)
-    except RuntimeError as error:
-        raise StepFailed(
-            f"{path.name}: OpenVINO cannot open it: {str(error).strip().splitlines()[-1]}", "is the download complete?"
-        ) from error
+    except Exception as error:  # the front ends' own exceptions have no base that is public
+        reason = (str(error).strip() or repr(error)).splitlines()[-1]
+        raise StepFailed(f"{path.name}: OpenVINO cannot open it: {reason}", "is the download complete?") from error
     layers = {}
     for node in model.get_ordered_ops():
         if node.get_type_name() in ("Convolution", "GroupConvolution"):
@@ -48,8 +50,6 @@ def convolutions(path: Path) -> dict[str, Layer]:
 def _ir(path: Path) -> tuple[Any, dict[str, str]]:
     import openvino
 
-    if not path.with_suffix(".bin").is_file():
-        raise StepFailed(f"{path.name}: its weights {path.with_suffix('.bin').name} are not beside it", "list both files in the source")
     model = openvino.Core().read_model(path)
     # a convolution that had a bias was split in two, and the bias kept the name
     return model, {name: name.removesuffix("/WithoutBiases") for name in (node.get_friendly_name() for node in model.get_ordered_ops())}

@@ -56,11 +56,15 @@ def load_tensors(path: Path) -> Any:
         with torch.serialization.safe_globals(allowed):
             return torch.load(path, weights_only=True, map_location="cpu")
     except (pickle.UnpicklingError, AttributeError) as error:
-        reason = str(error).split("WeightsUnpickler error:")[-1].strip().splitlines()[0]
         raise StepFailed(
-            f"{path.name}: is not a checkpoint of plain tensors: {reason}", "nothing in it was run; take the file from its official source"
+            f"{path.name}: is not a checkpoint of plain tensors: {_reason(error)}",
+            "nothing in it was run; take it from its official source",
         ) from error
-    except (EOFError, OSError, RuntimeError, ValueError, KeyError) as error:
-        raise StepFailed(
-            f"{path.name}: cannot be read as a checkpoint: {str(error).splitlines()[0]}", "is the download complete?"
-        ) from error
+    except (EOFError, OSError, RuntimeError, ValueError, KeyError, IndexError) as error:
+        raise StepFailed(f"{path.name}: cannot be read as a checkpoint: {_reason(error)}", "is the download complete?") from error
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in a line: torch wraps it in advice, and keeps the error itself as the context."""
+    text = str(error.__context__ or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,127 @@
+"""OpenVINO's front ends give the convolutions of TensorFlow graphs and of OpenVINO IR by name."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zoo.errors import StepFailed
+from zoo.weights import OpenVinoReader, PthReader
+from zoo.weights.graph import constant, convolutions
+
+ov = pytest.importorskip("openvino")
+
+
+def frozen() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("frozen_graph", Path(__file__).with_name("frozen_graph.py"))
+    assert specification and specification.loader
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def tensor(*shape: int) -> Any:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def test_tensorflow_convolutions_keep_their_names_and_get_our_layout(tmp_path: Path) -> None:
+    tf = frozen()
+    weight, shift, depthwise = tensor(3, 3, 2, 4), tensor(4), tensor(3, 3, 4, 1)
+    attributes = {"T": tf.kind(), "strides": tf.numbers(1, 2, 2, 1), "padding": tf.text("SAME"), "data_format": tf.text("NHWC")}
+    (tmp_path / "x.pb").write_bytes(
+        tf.placeholder("image", (-1, -1, -1, 2))
+        + tf.constant("net/a/weights", weight)
+        + tf.node("net/a/Conv2D", "Conv2D", ("image", "net/a/weights"), **attributes)
+        + tf.constant("net/a/shift", shift)
+        + tf.node("net/a/Add", "Add", ("net/a/Conv2D", "net/a/shift"), T=tf.kind())
+        + tf.node("net/a/Relu", "Relu", ("net/a/Add",), T=tf.kind())
+        + tf.constant("net/b/weights", depthwise)
+        + tf.node("net/b/depthwise", "DepthwiseConv2dNative", ("net/a/Relu", "net/b/weights"), **attributes)
+    )
+    layers = convolutions(tmp_path / "x.pb")
+    assert list(layers) == ["net/a/Conv2D", "net/b/depthwise"]
+    assert np.array_equal(layers["net/a/Conv2D"].weight, weight.transpose(3, 2, 0, 1))
+    assert layers["net/a/Conv2D"].bias is not None
+    assert np.array_equal(layers["net/a/Conv2D"].bias, shift)
+    assert np.array_equal(layers["net/b/depthwise"].weight, depthwise.transpose(2, 3, 0, 1))
+    assert layers["net/b/depthwise"].bias is None
+
+
+@pytest.mark.assets
+def test_int8_ir_gives_the_tensors_of_the_dequantised_checkpoint(assets: Path) -> None:
+    weights = assets / "weights"
+    read = OpenVinoReader(file="human-pose-estimation-0001-int8.xml", names="lightweight_openpose").read(weights)
+    expected = PthReader(file="human-pose-estimation-0001.pth").read(weights)
+    assert read.keys() == expected.keys()
+    for key, value in expected.items():
+        assert read[key].dtype == value.dtype, key
+        assert np.array_equal(read[key].reshape(value.shape), value), key
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("compressed", [False, True])
+def test_floating_point_ir_with_the_same_names_reads_alike(assets: Path, tmp_path: Path, compressed: bool) -> None:
+    model = ov.Core().read_model(assets / "weights/human-pose-estimation-0001-int8.xml")
+    for node in model.get_ordered_ops():
+        if node.get_type_name() in ("Convolution", "GroupConvolution"):
+            value = constant(node.input_value(1).get_node()).astype(node.get_input_element_type(1).to_dtype())
+            node.input(1).replace_source_output(ov.op.Constant(value).output(0))
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "FakeQuantize":
+            node.output(0).replace(node.input_value(0))
+    ov.save_model(model, tmp_path / "x.xml", compress_to_fp16=compressed)
+    assert "FakeQuantize" not in (tmp_path / "x.xml").read_text()
+    names = {"names": "lightweight_openpose"}
+    read = OpenVinoReader(file="x.xml", **names).read(tmp_path)  # type: ignore[arg-type]
+    expected = OpenVinoReader(file="human-pose-estimation-0001-int8.xml", **names).read(assets / "weights")  # type: ignore[arg-type]
+    assert all(np.array_equal(read[key], value) for key, value in expected.items())
+
+
+def test_fake_quantized_weights_are_folded_as_openvino_folds_them() -> None:
+    ops = ov.opset13
+    value = tensor(4, 3, 3, 3)
+    low, high = tensor(4, 1, 1, 1) - 3, tensor(4, 1, 1, 1) + 3
+    node = ops.fake_quantize(value, low, high, low, high, 255)
+    compiled = ov.compile_model(ov.Model([node], []), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    # where a value lies in the middle of two levels, rounding may go either way
+    step = float((high - low).max()) / 254
+    difference = np.abs(constant(node) - compiled([])[0])
+    assert (difference < 1e-6).mean() > 0.97
+    assert difference.max() < step * 1.01
+
+
+def test_constant_that_is_computed_otherwise_is_refused() -> None:
+    with pytest.raises(StepFailed, match="is made by Sin, which this reader does not fold"):
+        constant(ov.opset13.sin(ov.opset13.constant(np.ones(1, np.float32))))
+
+
+def graph(path: Path) -> None:
+    image = ov.opset13.parameter([1, 1, 8, 8], np.float32)
+    layer = ov.opset13.convolution(image, np.ones((1, 1, 3, 3), np.float32), [1, 1], [1, 1], [1, 1], [1, 1])
+    layer.set_friendly_name("odd")
+    ov.save_model(ov.Model([layer], [image]), path)
+
+
+@pytest.mark.parametrize("names", ["lightweight_openpose", "openpose_mobilenet"])
+def test_graph_of_another_network_is_refused_with_ten_layers(tmp_path: Path, names: Any) -> None:
+    graph(tmp_path / "x.xml")
+    with pytest.raises(StepFailed, match=r"lacks the layers (\S+, ){9}\S+ \(\d+ in all\)"):
+        OpenVinoReader(file="x.xml", names=names).read(tmp_path)
+
+
+def test_ir_without_its_bin_says_so(tmp_path: Path) -> None:
+    graph(tmp_path / "x.xml")
+    (tmp_path / "x.bin").unlink()
+    with pytest.raises(StepFailed, match=r"x\.bin are not beside it"):
+        convolutions(tmp_path / "x.xml")
+
+
+@pytest.mark.parametrize("name", ["x.pb", "x.xml"])
+def test_what_is_no_graph_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x0a\xffno graph")
+    (tmp_path / "x.bin").write_bytes(b"")
+    with pytest.raises(StepFailed, match=f"{name}: OpenVINO cannot open it"):
+        convolutions(tmp_path / name)
