@@ -1,0 +1,142 @@
+"""`Images`: what every dataset opens to; how an image is read, and how two sets are told apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from zoo.context import Context
+from zoo.errors import StepFailed
+from zoo.files import Digests, digest_file
+from zoo.record import Choice
+
+#: what the digest of a file that is not there reads as
+ABSENT = "absent"
+
+
+class BadImage(StepFailed):
+    """One image of a dataset is missing or cannot be decoded; `name` says which."""
+
+    def __init__(self, name: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.name = name
+
+
+class BadAnnotations(StepFailed):
+    """An annotation file is not what it should be."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a dataset: its id in the annotations, where it lies, the name that is shown."""
+
+    id: int
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a dataset, in the order of their ids, and their annotations where there are any."""
+
+    samples: tuple[Sample, ...]
+    annotations: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the images, in order: what a metric is restricted to."""
+        return [sample.id for sample in self.samples]
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        """The image as uint8 BGR (H, W, 3), decoded as the original projects do: cv2's colour mode,
+        which turns an image the way that its EXIF orientation says.
+
+        Raises `BadImage` where the file is missing, unreadable, no image, or cut off."""
+        import cv2
+
+        # From memory and not from the file: cv2.imread fills up what is cut off, imdecode refuses it.
+        try:
+            data = sample.path.read_bytes()
+        except OSError as error:
+            hint = f"put {sample.name} into {sample.path.parent}, or leave it out: --skip-bad-images"
+            raise BadImage(sample.name, f"image {sample.path}: {error.strerror}", hint) from error
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        if image is None:
+            what = "is empty" if not data else "cannot be decoded (corrupt, cut off, or no image)"
+            raise BadImage(sample.name, f"image {sample.path} {what}", "fetch it again, or leave it out: --skip-bad-images")
+        return np.asarray(image, np.uint8)
+
+    def subset(self, limit: int | None) -> Images:
+        """The first `limit` images by id; all of them for None."""
+        return self if limit is None else replace(self, samples=self.samples[: max(limit, 0)])
+
+    def without(self, names: Sequence[str]) -> Images:
+        """The same images but those named."""
+        return replace(self, samples=tuple(sample for sample in self.samples if sample.name not in set(names)))
+
+    def digests(self, context: Context) -> dict[str, str]:
+        """name -> sha256 of the file, "absent" where there is none. A file is read once and remembered in the cache."""
+        known = Digests(context.cache)
+        found: dict[str, str] = {}
+        for sample in self.samples:
+            try:
+                found[sample.name] = known.sha256(sample.path)
+            except OSError:
+                found[sample.name] = ABSENT
+        known.save()
+        return found
+
+    def digest(self, context: Context) -> str:
+        """One sha256 of ids, names and bytes of the images and of their annotations: a subset has its own."""
+        digests = self.digests(context)
+        lines = [f"{digests[sample.name]}  {sample.id}  {sample.name}" for sample in self.samples]
+        lines.append(digest_file(self.annotations) if self.annotations else "no annotations")
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+class DatasetBase(Choice, frozen=True, kw_only=True):
+    """What every dataset declares, and what it can be asked."""
+
+    title: Annotated[str, Meta(description="The heading of its table on the leaderboard; the dataset's own name where empty")] = ""
+    licence: Annotated[str, Meta(description="The licence of the images and of the annotations")] = ""
+
+    def absent(self, context: Context) -> str:
+        """Why the dataset cannot be opened here and how to get it; empty where it can."""
+        raise NotImplementedError
+
+    def open(self, context: Context, fetched: Path | None = None) -> Images:
+        """The images. `fetched` is the folder of a dataset whose images an action has fetched.
+
+        Raises StepFailed (with the text of `absent`), or `BadAnnotations`."""
+        raise NotImplementedError
+
+    def present(self, context: Context) -> None:
+        """Raise StepFailed with the reason unless the dataset is there."""
+        if reason := self.absent(context):
+            raise StepFailed(f"the dataset is not here: {reason}")
+
+
+def overlap(one: Images, other: Images, context: Context) -> list[str]:
+    """The names in `one` of the images whose bytes are also in `other`, whatever they are called there."""
+    there = set(other.digests(context).values()) - {ABSENT}
+    return [name for name, digest in one.digests(context).items() if digest in there]
+
+
+def refuse_overlap(calibration: Images, evaluation: Images, context: Context) -> None:
+    """Raise StepFailed naming the calibration images that are images of the evaluation."""
+    if shared := overlap(calibration, evaluation, context):
+        names = ", ".join(shared[:10]) + (f" and {len(shared) - 10} more" if len(shared) > 10 else "")
+        raise StepFailed(
+            f"{len(shared)} of {len(calibration)} calibration images are images of the evaluation: {names}",
+            "calibrate on other images: figures of a model that has seen the evaluation's images say nothing",
+        )

@@ -1,0 +1,99 @@
+"""COCO's keypoint figures, by pycocotools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from zoo.metrics.bootstrap import Evaluated, average_precision, resampled
+from zoo.metrics.oks import COCO_SIGMAS
+from zoo.metrics.truth import Truth, hush
+from zoo.record import Choice
+
+EVERYTHING = 1e10
+Range = Annotated[tuple[float, float], Meta(description="From and to, in square pixels of the annotated person")]
+
+
+class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
+    """Average precision and recall over OKS 0.50 to 0.95, as the COCO keypoint challenge defines them.
+
+    What others head "IOU@0.5" in tables of pose models is this AP50."""
+
+    sigmas: Annotated[tuple[float, ...], Meta(description="Spread per keypoint, in the order of the annotations")] = COCO_SIGMAS
+    max_detections: Annotated[int, Meta(description="How many people of an image count, by falling score", ge=1)] = 20
+    medium: Range = (32.0**2, 96.0**2)
+    large: Range = (96.0**2, EVERYTHING)
+
+    def evaluate(self, annotations: Path, image_ids: Sequence[int], detections: Sequence[dict[str, Any]]) -> dict[str, float]:
+        """The figures on `image_ids`: AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL (0..1), `images` and `detections`.
+
+        `detections` are COCO results (`coco_results`); those of other images are left out. A figure that the images
+        cannot give, as APM where no one is of medium size, is absent. No detections: zeros. Raises StepFailed
+        where the annotations cannot be scored."""
+        import numpy as np
+
+        truth = Truth(annotations, image_ids, len(self.sigmas))
+        evaluation = self._evaluation(truth, detections)
+        evaluation.accumulate()
+        precision, recall = evaluation.eval["precision"][..., 0, :, 0], evaluation.eval["recall"][:, 0, :, 0]
+        asked = {"": (slice(None), 0), "50": (0, 0), "75": (5, 0), "M": (slice(None), 1), "L": (slice(None), 2)}
+        figures: dict[str, float] = {}
+        for prefix, values in (("AP", np.moveaxis(precision, -1, 1)), ("AR", recall)):
+            for suffix, where in asked.items():
+                known = values[where]
+                known = known[known > -1]
+                if known.size:
+                    figures[prefix + suffix] = float(known.mean())
+        return {**figures, "images": len(truth.ids), "detections": len(truth.of(detections))}
+
+    def paired_difference(
+        self,
+        annotations: Path,
+        a: Sequence[dict[str, Any]],
+        b: Sequence[dict[str, Any]],
+        image_ids: Sequence[int],
+        seed: int = 0,
+        samples: int = 200,
+    ) -> dict[str, float]:
+        """AP of `a` minus AP of `b` on the same images, and how sure that is.
+
+        A paired bootstrap (Efron and Tibshirani 1993): images are drawn with replacement, the same for both, `samples` times.
+        Gives `difference` (of all the images), `standard_error`, `low` and `high` (95 % interval), `samples`, `seed`."""
+        import numpy as np
+
+        truth = Truth(annotations, image_ids, len(self.sigmas))
+        pair = [_evaluated(self._evaluation(truth, detections), len(truth.ids)) for detections in (a, b)]
+        whole = np.ones(len(truth.ids))
+        first, second = (average_precision(one, whole) for one in pair)
+        drawn = resampled(pair[0], pair[1], seed, samples)
+        low, high = np.quantile(drawn, (0.025, 0.975))
+        return {
+            "difference": first - second,
+            "standard_error": float(np.std(drawn, ddof=1)),
+            "low": float(low),
+            "high": float(high),
+            "samples": samples,
+            "seed": seed,
+        }
+
+    def _evaluation(self, truth: Truth, detections: Sequence[dict[str, Any]]) -> Any:
+        """pycocotools' evaluation of `detections`, matched and not yet accumulated."""
+        import numpy as np
+        from pycocotools import cocoeval
+
+        hush(cocoeval)
+        evaluation = cocoeval.COCOeval(truth.coco(), truth.detected(detections), "keypoints")
+        evaluation.params.imgIds = truth.ids
+        evaluation.params.maxDets = [self.max_detections]
+        evaluation.params.areaRng = [[0, EVERYTHING], list(self.medium), list(self.large)]
+        evaluation.params.kpt_oks_sigmas = np.array(self.sigmas)
+        evaluation.evaluate()
+        return evaluation
+
+
+def _evaluated(evaluation: Any, images: int) -> Evaluated:
+    """What accumulation needs of all sizes of people, which come first in `evalImgs`."""
+    return Evaluated.of(evaluation.evalImgs[:images], evaluation.params.recThrs, len(evaluation.params.iouThrs))

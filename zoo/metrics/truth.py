@@ -1,0 +1,78 @@
+"""The annotations that a metric scores against, as pycocotools wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zoo.errors import StepFailed
+
+NEEDED = ("area", "bbox", "category_id", "iscrowd", "keypoints", "num_keypoints")
+
+
+class Truth:
+    """The annotations of the images that are scored; `ids` are those images, sorted."""
+
+    def __init__(self, path: Path, image_ids: Sequence[int], keypoints: int) -> None:
+        """Read `path`. Raises StepFailed where it cannot be read, is no JSON, lacks a key or an image, or its people
+        have another number of keypoints than `keypoints`."""
+        self.ids = sorted(set(image_ids))
+        scored = set(self.ids)
+        if not scored:
+            raise StepFailed("there are no images to score", "check --limit, and the bad images that were left out")
+        try:
+            content = msgspec.json.decode(path.read_bytes())
+            images = [image for image in content["images"] if image["id"] in scored]
+            annotations = [_trimmed(one, path, keypoints) for one in content["annotations"] if one["image_id"] in scored]
+            categories = content["categories"]
+        except OSError as error:
+            raise StepFailed(f"{path}: {error.strerror}") from error
+        except msgspec.DecodeError as error:
+            raise StepFailed(f"{path} is not JSON: {error}") from error
+        except (KeyError, TypeError) as error:
+            raise StepFailed(f"{path}: these are not COCO's keypoint annotations: {type(error).__name__} {error}") from error
+        if missing := sorted(scored - {image["id"] for image in images}):
+            raise StepFailed(f"{path}: it has no image {', '.join(map(str, missing[:10]))}")
+        # To pycocotools a match with an annotation of id 0 is no match, so they are counted from 1 here.
+        numbered = [{**annotation, "id": number} for number, annotation in enumerate(annotations, 1)]
+        self._content = {"images": images, "categories": categories, "annotations": numbered}
+
+    def of(self, detections: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The detections of the scored images: copies, because pycocotools writes into them."""
+        scored = set(self.ids)
+        return [dict(one) for one in detections if one["image_id"] in scored]
+
+    def coco(self) -> Any:
+        """A fresh `COCO` index of the annotations: an evaluation writes into them."""
+        return _indexed({**self._content, "annotations": [dict(one) for one in self._content["annotations"]]})
+
+    def detected(self, detections: Sequence[dict[str, Any]]) -> Any:
+        """The `COCO` index of the detections, by pycocotools' own reading, which an empty list would crash."""
+        chosen = self.of(detections)
+        return self.coco().loadRes(chosen) if chosen else _indexed({**self._content, "annotations": []})
+
+
+def hush(module: Any) -> None:
+    """pycocotools prints its progress; redirecting stdout would take other threads' lines away as well."""
+    vars(module)["print"] = lambda *_, **__: None
+
+
+def _indexed(content: dict[str, Any]) -> Any:
+    from pycocotools import coco
+
+    hush(coco)
+    index = coco.COCO()
+    index.dataset = content
+    index.createIndex()
+    return index
+
+
+def _trimmed(annotation: dict[str, Any], path: Path, keypoints: int) -> dict[str, Any]:
+    """An annotation without what OKS does not need: outlines are most of COCO's file."""
+    person = {key: annotation[key] for key in (*NEEDED, "image_id")}
+    if len(person["keypoints"]) != 3 * keypoints:
+        raise StepFailed(f"{path}: a person with {len(person['keypoints']) / 3:g} keypoints, and the metric has {keypoints} sigmas")
+    return person
