@@ -55,10 +55,6 @@ class SourceBase(Choice, frozen=True, kw_only=True):
         """The source in words, the same on every machine."""
         return ", ".join(file.name for file in self.wanted())
 
-    def describe(self) -> str:
-        """The source in a few words, the same on every machine."""
-        raise NotImplementedError
-
     def get(self, name: str, out: Path, context: Context) -> str:
         """Bring the file `name` of `wanted()` to the path `out` and say where it came from.
 

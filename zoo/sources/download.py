@@ -63,7 +63,7 @@ def download(url: str, out: Path, context: Context, *, size: int = 0, session: S
 
 
 def _persist(url: str, part: _Part, context: Context, size: int, session: Session) -> None:
-    """Attempt until the part is complete; give up after `PAUSES` without a byte in between."""
+    """Attempt until the part is complete; give up when `PAUSES` are through without a byte in between."""
     import requests
 
     failures = 0
@@ -79,7 +79,9 @@ def _persist(url: str, part: _Part, context: Context, size: int, session: Sessio
             raise Unreachable(shown(url), reason(error)) from error
         except (requests.RequestException, _Again) as error:
             failures = 1 if part.size() > before else failures + 1
-            if failures > len(PAUSES):
+            # no host or no connection: one more attempt is enough, another source may be nearer
+            absent = isinstance(error, requests.ConnectionError) and part.size() == before
+            if failures > (1 if absent else len(PAUSES)):
                 raise Unreachable(shown(url), reason(error)) from error
         context.report(f"{_what(url)}: again", failures, len(PAUSES), "attempts")
         if context.cancelled.wait(PAUSES[failures - 1]):

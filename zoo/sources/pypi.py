@@ -77,7 +77,7 @@ class Pypi(SourceBase, frozen=True, kw_only=True, tag="pypi"):
             for place, found in indexes.places(self.project, settings, session, context, looked):
                 package = self._one(shown(place), found)
                 if package is None:
-                    looked.append(f"{shown(place)}: no {self.distribution} {self.filename} of version {self.version} there")
+                    looked.append(f"{shown(place)}: it has no {self.distribution} of this version{self._named()}")
                     continue
                 path = indexes.local(package.url)
                 if path is not None:
@@ -92,6 +92,9 @@ class Pypi(SourceBase, frozen=True, kw_only=True, tag="pypi"):
                 finally:
                     fresh.unlink(missing_ok=True)
         raise Unreachable(f"{self.project} {self.version} ({self.distribution})", "; ".join(looked))
+
+    def _named(self) -> str:
+        return "" if self.filename == "*" else f" named {self.filename}"
 
     def _one(self, place: str, found: Iterable[DistributionPackage]) -> DistributionPackage | None:
         """The one distribution of `found` that is meant."""
