@@ -78,3 +78,16 @@ def test_it_reads_uint8_bgr(opened: Callable[[], Images]) -> None:
         image = images.read(sample)
         assert image.dtype == np.uint8 and image.shape == (4, 6, 3)
         assert (image == ("a.png", "b.png").index(sample.name)).all()
+
+
+def test_its_digest_for_a_key_follows_what_it_holds(dataset: DatasetBase, context: Context, opened: Callable[[], Images]) -> None:
+    opened()
+    first = dataset.digest(context)
+    assert first == dataset.digest(context) != "absent"
+    (context.root / "a.json").write_text(json.dumps({**ANNOTATIONS, "images": ANNOTATIONS["images"][::-1], "info": 1}))
+    assert cv2.imwrite(str(context.root / "images/a.png"), np.full((5, 5, 3), 9, np.uint8))
+    assert dataset.digest(context) not in (first, "absent")
+
+
+def test_its_digest_says_that_it_is_absent(dataset: DatasetBase, context: Context) -> None:
+    assert dataset.digest(context) == "absent"

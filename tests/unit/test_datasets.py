@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from zoo.context import Context
-from zoo.datasets import BadAnnotations, BadImage, Coco, Dataset, Folder, Images, Photos, Sample, overlap, refuse_overlap
+from zoo.datasets import BadAnnotations, BadImage, Coco, Folder, Images, Photos, Sample, overlap
 from zoo.errors import StepFailed
 from zoo.metrics import CocoOks
 from zoo.sources import LocalFile
@@ -211,32 +211,26 @@ def test_a_folder_is_read_by_name_and_pattern(context: Context) -> None:
     assert "no folder" in Folder(images="nowhere").absent(context)
 
 
-def test_calibration_images_inside_the_evaluation_are_named_whatever_they_are_called(tree: Context) -> None:
+def test_images_of_two_datasets_are_told_by_their_bytes_whatever_they_are_called(tree: Context) -> None:
     evaluation = VAL2017.open(tree)
-    folder = tree.root / "calibration"
-    picture(folder / "other.jpg", 77)
-    (folder / "renamed.jpg").write_bytes(evaluation.samples[1].path.read_bytes())
-    calibration = Folder(images="calibration").open(tree)
-    assert overlap(calibration, evaluation, tree) == ["renamed.jpg"]
-    with pytest.raises(StepFailed, match=r"1 of 2 calibration images .*renamed\.jpg"):
-        refuse_overlap(calibration, evaluation, tree)
-    refuse_overlap(calibration.without(["renamed.jpg"]), evaluation, tree)
+    picture(tree.root / "calibration/other.jpg", 77)
+    (tree.root / "calibration/renamed.jpg").write_bytes(evaluation.samples[1].path.read_bytes())
+    calibration = Folder(images="calibration")
+    assert overlap(calibration, VAL2017, tree) == ["renamed.jpg"]
+    assert overlap(VAL2017, calibration, tree) == ["000000000785.jpg"]
+    assert overlap(Folder(images="calibration", pattern="o*"), VAL2017, tree) == []
 
 
 def test_two_missing_images_are_not_the_same_image(tree: Context) -> None:
-    one, other = (Images((Sample(1, tree.root / name, name),)) for name in ("a.jpg", "b.jpg"))
-    assert overlap(one, other, tree) == []
+    for sample in VAL2017.open(tree).samples:
+        sample.path.unlink()
+    assert VAL2017.digests(tree) == {}
+    assert overlap(VAL2017, VAL2017, tree) == []
 
 
 def photos(annotations: str | None = None, names: tuple[str, ...] = ("second.png", "first.png")) -> Photos:
-    return msgspec.convert(
-        {
-            "type": "photos",
-            "annotations": annotations,
-            "sources": [{"type": "file", "files": [{"name": name, "path": name}]} for name in names],
-        },
-        Dataset,
-    )
+    sources = [{"type": "file", "files": [{"name": name, "path": name}]} for name in names]
+    return msgspec.convert({"type": "photos", "annotations": annotations, "sources": sources}, Photos)
 
 
 def test_photos_take_every_source_in_its_order(context: Context) -> None:
@@ -249,6 +243,14 @@ def test_photos_take_every_source_in_its_order(context: Context) -> None:
     assert [(sample.id, sample.name) for sample in images.samples] == [(1, "second.png"), (2, "first.png")]
     with pytest.raises(StepFailed, match="not been fetched"):
         dataset.open(context)
+
+
+def test_photos_overlap_by_their_declared_digests(tree: Context) -> None:
+    """Before anything is fetched."""
+    path = VAL2017.open(tree).samples[0].path
+    file = {"name": "one.jpg", "path": "one.jpg", "hash": f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"}
+    dataset = msgspec.convert({"type": "photos", "sources": [{"type": "file", "files": [file]}]}, Photos)
+    assert overlap(dataset, VAL2017, tree) == ["one.jpg"]
 
 
 def test_photos_say_what_is_missing_beside_the_images(context: Context) -> None:
@@ -303,8 +305,7 @@ def test_images_decode_to_the_arrays_that_the_originals_saw(assets: Path) -> Non
 def test_coco_mini_and_calibration_open_and_share_nothing(assets: Path, context: Context) -> None:
     context = replace(context, environment={"ZOO_ASSETS": str(assets)})
     mini = Coco(images="$ZOO_ASSETS/coco_mini/images", annotations="$ZOO_ASSETS/coco_mini/annotations/person_keypoints_val_mini.json")
-    images, calibration = mini.open(context), Folder(images="$ZOO_ASSETS/calibration").open(context)
-    assert (len(images), len(calibration)) == (97, 67)
-    refuse_overlap(calibration, images, context)
-    with pytest.raises(StepFailed, match="97 of 97"):
-        refuse_overlap(images, images, context)
+    folder = Folder(images="$ZOO_ASSETS/calibration")
+    assert (len(mini.open(context)), len(folder.open(context))) == (97, 67)
+    assert overlap(folder, mini, context) == []
+    assert len(overlap(mini, mini, context)) == 97

@@ -32,7 +32,8 @@ def shifted(poses: Poses, by: float) -> Poses:
 def scene(path: Path, images: int, first_id: int = 1) -> tuple[Path, list[dict[str, Any]]]:
     """Annotations of three people an image, and results that are off by a random distance each."""
     random = np.random.default_rng(1)
-    annotations, results = [], []
+    annotations: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for image in range(1, images + 1):
         poses = people(3, image)
         for points in poses.keypoints:
@@ -157,11 +158,11 @@ def test_accumulating_again_is_cocos_accumulation(tmp_path: Path) -> None:
 
 def test_an_image_drawn_twice_counts_as_if_it_were_there_twice(tmp_path: Path) -> None:
     truth, results = scene(tmp_path / "truth.json", 12)
-    times = np.random.default_rng(4).integers(0, 4, 12)
+    times = np.random.default_rng(4).integers(0, 4, 12).astype(np.float64)
     content = json.loads(truth.read_text())
     copied: dict[str, list[Any]] = {"images": [], "annotations": [], "categories": content["categories"]}
     detections = []
-    for image, count in enumerate(times.tolist(), 1):
+    for image, count in enumerate(times.astype(int).tolist(), 1):
         for _ in range(count):
             id = len(copied["images"]) + 1
             copied["images"].append({"id": id})

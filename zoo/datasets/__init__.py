@@ -2,9 +2,9 @@
 
 from zoo.datasets.coco import Coco
 from zoo.datasets.folder import Folder
-from zoo.datasets.images import BadAnnotations, BadImage, Images, Sample, overlap, refuse_overlap
+from zoo.datasets.images import BadAnnotations, BadImage, Images, Sample, overlap
 from zoo.datasets.photos import Photos
 
 Dataset = Coco | Folder | Photos
 
-__all__ = ["BadAnnotations", "BadImage", "Coco", "Dataset", "Folder", "Images", "Photos", "Sample", "overlap", "refuse_overlap"]
+__all__ = ["BadAnnotations", "BadImage", "Coco", "Dataset", "Folder", "Images", "Photos", "Sample", "overlap"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zoo.context import Context
 from zoo.errors import StepFailed
-from zoo.files import Digests, digest_file
+from zoo.files import Digests
 from zoo.record import Choice
 
 #: what the digest of a file that is not there reads as
@@ -87,21 +87,27 @@ class Images:
     def digests(self, context: Context) -> dict[str, str]:
         """name -> sha256 of the file, "absent" where there is none. A file is read once and remembered in the cache."""
         known = Digests(context.cache)
+        found = self._digests(known)
+        known.save()
+        return found
+
+    def digest(self, context: Context) -> str:
+        """One sha256 of ids, names and bytes of the images and of their annotations: a subset has its own."""
+        known = Digests(context.cache)
+        digests = self._digests(known)
+        lines = [f"{digests[sample.name]}  {sample.id}  {sample.name}" for sample in self.samples]
+        lines.append(known.sha256(self.annotations) if self.annotations else "no annotations")
+        known.save()
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def _digests(self, known: Digests) -> dict[str, str]:
         found: dict[str, str] = {}
         for sample in self.samples:
             try:
                 found[sample.name] = known.sha256(sample.path)
             except OSError:
                 found[sample.name] = ABSENT
-        known.save()
         return found
-
-    def digest(self, context: Context) -> str:
-        """One sha256 of ids, names and bytes of the images and of their annotations: a subset has its own."""
-        digests = self.digests(context)
-        lines = [f"{digests[sample.name]}  {sample.id}  {sample.name}" for sample in self.samples]
-        lines.append(digest_file(self.annotations) if self.annotations else "no annotations")
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 class DatasetBase(Choice, frozen=True, kw_only=True):
@@ -109,6 +115,7 @@ class DatasetBase(Choice, frozen=True, kw_only=True):
 
     title: Annotated[str, Meta(description="The heading of its table on the leaderboard; the dataset's own name where empty")] = ""
     licence: Annotated[str, Meta(description="The licence of the images and of the annotations")] = ""
+    demonstration: Annotated[bool, Meta(description="Too small to compare models with: its table says so")] = False
 
     def absent(self, context: Context) -> str:
         """Why the dataset cannot be opened here and how to get it; empty where it can."""
@@ -120,23 +127,23 @@ class DatasetBase(Choice, frozen=True, kw_only=True):
         Raises StepFailed (with the text of `absent`), or `BadAnnotations`."""
         raise NotImplementedError
 
+    def digests(self, context: Context) -> dict[str, str]:
+        """name -> sha256 of every image that lies here."""
+        return {name: digest for name, digest in self.open(context).digests(context).items() if digest != ABSENT}
+
+    def digest(self, context: Context) -> str:
+        """What enters the key of an action that reads the dataset, beside what that action is given; "absent" where it is not here."""
+        return ABSENT if self.absent(context) else self.open(context).digest(context)
+
     def present(self, context: Context) -> None:
         """Raise StepFailed with the reason unless the dataset is there."""
         if reason := self.absent(context):
             raise StepFailed(f"the dataset is not here: {reason}")
 
 
-def overlap(one: Images, other: Images, context: Context) -> list[str]:
-    """The names in `one` of the images whose bytes are also in `other`, whatever they are called there."""
-    there = set(other.digests(context).values()) - {ABSENT}
+def overlap(one: DatasetBase, other: DatasetBase, context: Context) -> list[str]:
+    """The names in `one` of the images whose bytes are also in `other`, whatever they are called there.
+
+    Both are present. What calibrates a model must have no overlap with what judges it."""
+    there = set(other.digests(context).values())
     return [name for name, digest in one.digests(context).items() if digest in there]
-
-
-def refuse_overlap(calibration: Images, evaluation: Images, context: Context) -> None:
-    """Raise StepFailed naming the calibration images that are images of the evaluation."""
-    if shared := overlap(calibration, evaluation, context):
-        names = ", ".join(shared[:10]) + (f" and {len(shared) - 10} more" if len(shared) > 10 else "")
-        raise StepFailed(
-            f"{len(shared)} of {len(calibration)} calibration images are images of the evaluation: {names}",
-            "calibrate on other images: figures of a model that has seen the evaluation's images say nothing",
-        )

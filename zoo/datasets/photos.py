@@ -9,8 +9,10 @@ from msgspec import Meta
 
 from zoo.context import Context
 from zoo.datasets.coco import annotated
-from zoo.datasets.images import DatasetBase, Images, Sample
+from zoo.datasets.images import ABSENT, DatasetBase, Images, Sample
 from zoo.errors import StepFailed
+from zoo.files import digest_file
+from zoo.record import fingerprint
 from zoo.sources import Source
 
 
@@ -49,3 +51,14 @@ class Photos(DatasetBase, frozen=True, kw_only=True, tag="photos"):
         if self.annotations is not None:
             return annotated(fetched, context.path(self.annotations))
         return Images(tuple(Sample(id, fetched / name, name) for id, name in enumerate(self.names, 1)))
+
+    def digests(self, context: Context) -> dict[str, str]:
+        """name -> sha256 as declared: the bytes themselves are held against it when they are fetched."""
+        files = [file for source in self.sources for file in source.wanted()]
+        return {file.name: file.hash.removeprefix("sha256:") for file in files if file.hash.startswith("sha256:")}
+
+    def digest(self, context: Context) -> str:
+        """Names and annotations only: the images come from an action, whose artifact has a digest of its own."""
+        if self.absent(context):
+            return ABSENT
+        return fingerprint([self.names, digest_file(context.path(self.annotations)) if self.annotations is not None else None])
