@@ -88,7 +88,7 @@ class Preprocess(Record, frozen=True, kw_only=True):
 
     def normalized(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
         """(..., 3) values 0..255 in `colour` order -> what the network sees."""
-        return (pixels - np.array(self.mean)) / np.array(self.std)
+        return np.asarray((pixels - np.array(self.mean)) / np.array(self.std))
 
     def _planes(self, image: NDArray[np.uint8], affine: Affine, channels: tuple[int, ...]) -> list[NDArray[Any]]:
         """The three planes of `affine.content`, in `colour` order (`channels`: where each is found in BGR)."""

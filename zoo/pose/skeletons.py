@@ -1,0 +1,144 @@
+"""What the keypoints of a decoder are called, how they hang together, and what COCO calls them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zoo.errors import ZooError
+from zoo.pose.keypoints import Poses
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """K keypoints and the L limbs between them. Right and left are the person's own."""
+
+    name: str
+    keypoints: tuple[str, ...]
+    """(K) names, in the decoder's order."""
+    limbs: tuple[tuple[int, int], ...]
+    """(L) pairs of keypoints: the bones that are drawn."""
+    colours: tuple[Colour, ...]
+    """(L) a colour for each limb: blue, green, red."""
+    coco: tuple[int, ...]
+    """(17) where each of COCO's keypoints stands in this skeleton."""
+    sigmas: tuple[float, ...] = ()
+    """(K) COCO's spread of each keypoint for the OKS; empty where COCO defines none."""
+
+    @property
+    def swaps(self) -> tuple[int, ...]:
+        """(K) the keypoint that takes each one's place when the image is mirrored."""
+        return tuple(self.keypoints.index(_mirrored(name)) for name in self.keypoints)
+
+    @property
+    def joint_colours(self) -> tuple[Colour, ...]:
+        """(K) the colour of the limb that ends in each keypoint, or of one that starts there."""
+        ends = {b: colour for (_, b), colour in reversed(list(zip(self.limbs, self.colours, strict=True)))}
+        starts = {a: colour for (a, _), colour in reversed(list(zip(self.limbs, self.colours, strict=True)))}
+        return tuple(ends.get(joint) or starts[joint] for joint in range(len(self.keypoints)))
+
+
+def to_coco(poses: Poses, skeleton: str) -> Poses:
+    """The same people with COCO's 17 keypoints in COCO's order. `skeleton` is a name of `SKELETONS`."""
+    known = SKELETONS[skeleton]
+    if poses.keypoints.shape[1] != len(known.keypoints):
+        raise ZooError(
+            f"{skeleton} has {len(known.keypoints)} keypoints, these poses have {poses.keypoints.shape[1]}",
+            "name the skeleton of the decoder that made them",
+        )
+    return poses.reordered(list(known.coco))
+
+
+def _mirrored(name: str) -> str:
+    side, _, part = name.partition("_")
+    return {"left": f"right_{part}", "right": f"left_{part}"}.get(side, name)
+
+
+# A side has one family of colours (right warm, left cold), so that swapped sides are seen at a glance;
+# what is farther from the trunk is lighter.
+_COLOURS: dict[str, Colour] = {
+    "head": (64, 222, 255),
+    "right_head": (92, 190, 255),
+    "left_head": (200, 235, 120),
+    "trunk": (235, 120, 170),
+    "right_trunk": (150, 90, 240),
+    "left_trunk": (240, 110, 90),
+    "right_upper_arm": (30, 130, 255),
+    "right_forearm": (90, 180, 255),
+    "left_upper_arm": (170, 190, 20),
+    "left_forearm": (200, 230, 90),
+    "right_thigh": (90, 60, 235),
+    "right_shin": (150, 120, 255),
+    "left_thigh": (250, 130, 40),
+    "left_shin": (255, 180, 110),
+}
+
+_OPENPOSE_NAMES = (
+    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee right_ankle"
+    " left_hip left_knee left_ankle right_eye left_eye right_ear left_ear"
+)
+_OPENPOSE_LIMBS = {
+    (1, 2): "right_upper_arm",
+    (1, 5): "left_upper_arm",
+    (2, 3): "right_upper_arm",
+    (3, 4): "right_forearm",
+    (5, 6): "left_upper_arm",
+    (6, 7): "left_forearm",
+    (1, 8): "right_trunk",
+    (8, 9): "right_thigh",
+    (9, 10): "right_shin",
+    (1, 11): "left_trunk",
+    (11, 12): "left_thigh",
+    (12, 13): "left_shin",
+    (1, 0): "head",
+    (0, 14): "right_head",
+    (14, 16): "right_head",
+    (0, 15): "left_head",
+    (15, 17): "left_head",
+}
+
+_COCO_NAMES = (
+    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist"
+    " left_hip right_hip left_knee right_knee left_ankle right_ankle"
+)
+_COCO_LIMBS = {
+    (0, 1): "left_head",
+    (0, 2): "right_head",
+    (1, 3): "left_head",
+    (2, 4): "right_head",
+    (5, 6): "trunk",
+    (11, 12): "trunk",
+    (5, 11): "left_trunk",
+    (6, 12): "right_trunk",
+    (5, 7): "left_upper_arm",
+    (7, 9): "left_forearm",
+    (6, 8): "right_upper_arm",
+    (8, 10): "right_forearm",
+    (11, 13): "left_thigh",
+    (13, 15): "left_shin",
+    (12, 14): "right_thigh",
+    (14, 16): "right_shin",
+}
+
+
+def _skeleton(name: str, names: str, limbs: dict[tuple[int, int], str], sigmas: tuple[float, ...] = ()) -> Skeleton:
+    keypoints = tuple(names.split())
+    coco = tuple(keypoints.index(wanted) for wanted in _COCO_NAMES.split())
+    return Skeleton(name, keypoints, tuple(limbs), tuple(_COLOURS[part] for part in limbs.values()), coco, sigmas)
+
+
+SKELETONS: dict[str, Skeleton] = {
+    skeleton.name: skeleton
+    for skeleton in (
+        # the bones are those of the part affinity fields (decoders/limbs.py) less the two that only fill gaps
+        _skeleton("openpose_18", _OPENPOSE_NAMES, _OPENPOSE_LIMBS),
+        _skeleton(
+            "coco_17",
+            _COCO_NAMES,
+            _COCO_LIMBS,
+            # COCO keypoint evaluation, 2017: head .026 .025 .035, then shoulder to ankle
+            sigmas=(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+        ),
+    )
+}
