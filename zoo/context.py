@@ -45,6 +45,8 @@ class Context:
     mirrors: tuple[Path, ...] = ()
     """Folders that are searched by digest before any network."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    lock: Mapping[str, str] = field(default_factory=dict)
+    """recipes/weights.lock: `owner/file` -> sha256."""
     offline: bool = False
     threads: int = 1
     action: str = ""

@@ -7,7 +7,7 @@ figure that does not exist is None, and a report that is given one of those refu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -140,6 +140,16 @@ class Parity(Choice, frozen=True, kw_only=True, tag="parity"):
         failed = [comparison for comparison in self.comparisons if not comparison.passed]
         candidates = failed or [comparison for comparison in self.comparisons if comparison.candidate == last]
         return min(candidates, key=lambda comparison: comparison.margin)
+
+
+def chain(parities: Sequence[Parity]) -> Parity:
+    """The reports of consecutive stretches as one: the comparisons of all, the target of the last."""
+    return msgspec.structs.replace(
+        parities[-1],
+        comparisons=tuple(comparison for parity in parities for comparison in parity.comparisons),
+        images=min(parity.images for parity in parities),
+        digests={key: value for parity in parities for key, value in parity.digests.items()},
+    )
 
 
 class Data(Record, frozen=True, kw_only=True):

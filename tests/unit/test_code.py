@@ -1,0 +1,59 @@
+"""The digest of a step's code follows its imports, and nothing else."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from zoo.engine.code import PACKAGE, Code
+from zoo.pose.decoders import PafDecoder
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the package's sources to change."""
+    shutil.copytree(PACKAGE, tmp_path / "zoo", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "zoo"
+
+
+def closure(package: Path, *roots: str) -> str:
+    return Code(package=package).digest_of(frozenset(roots))
+
+
+COMPILE = ("zoo.steps.compile", "zoo.backends.onnxruntime")
+ACCURACY = ("zoo.steps.accuracy", "zoo.backends.onnxruntime", "zoo.pose.decoders.paf", "zoo.datasets.coco", "zoo.metrics.coco")
+
+
+@pytest.mark.parametrize(
+    ("file", "compiles", "judges"),
+    [("pose/decoders/paf.py", False, True), ("pose/decoders/tf_pose.py", False, False), ("backends/onnxruntime.py", True, True)],
+)
+def test_a_change_is_felt_by_the_steps_that_run_it(package: Path, file: str, compiles: bool, judges: bool) -> None:
+    before = closure(package, *COMPILE), closure(package, *ACCURACY)
+    with (package / file).open("a") as source:
+        source.write("\nCHANGED = 1\n")
+    after = closure(package, *COMPILE), closure(package, *ACCURACY)
+    assert (before[0] != after[0], before[1] != after[1]) == (compiles, judges)
+
+
+def test_a_change_deep_in_the_imports_is_felt(package: Path) -> None:
+    before = closure(package, *ACCURACY)
+    with (package / "pose/decoders/peaks.py").open("a") as source:
+        source.write("\nCHANGED = 1\n")
+    assert closure(package, *ACCURACY) != before
+
+
+def test_comments_and_docstrings_are_not_code(package: Path) -> None:
+    path = package / "pose/decoders/paf.py"
+    before = closure(package, *ACCURACY)
+    path.write_text("# a remark\n" + path.read_text().replace('"""Bottom-up poses', '"""Bottom-up people', 1))
+    assert closure(package, *ACCURACY) == before
+
+
+def test_what_was_parsed_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
+    decoder = PafDecoder(heatmaps="h", pafs="p")
+    first = Code(tmp_path)
+    digest = first.digest(decoder)
+    first.save()
+    assert (tmp_path / "code.json").exists()
+    assert Code(tmp_path).digest(decoder) == digest

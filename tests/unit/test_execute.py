@@ -1,0 +1,173 @@
+"""The executor: what is known is not done again, what fails blocks only what needs it, what is killed leaves nothing."""
+
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+from stepping import Constant, Crash, Die, Fail, Full, Promise, Write
+
+from zoo.context import Context, Progress
+from zoo.engine.action import Action
+from zoo.engine.code import Code
+from zoo.engine.execute import execute, foresee
+from zoo.engine.store import Store
+from zoo.errors import Bug, Cancelled, StepFailed
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / ".zoo")
+
+
+def chain(log: Path, *texts: str) -> list[Action]:
+    """Each action reads the one before it."""
+    actions: list[Action] = []
+    for text in texts:
+        reads = {"before": actions[-1].id} if actions else {}
+        actions.append(Action(text, Write(text=text, log=str(log)), reads))
+    return actions
+
+
+def test_artifacts_hold_what_the_steps_wrote(store: Store, context: Context, tmp_path: Path) -> None:
+    outcomes = execute(chain(tmp_path / "log", "a", "b", "c"), store, context)
+    artifact = outcomes["c"].artifact
+    assert artifact and (artifact.path / "text").read_text() == "abc"
+
+
+def test_a_second_run_does_nothing(store: Store, context: Context, tmp_path: Path) -> None:
+    actions = chain(tmp_path / "log", "a", "b")
+    execute(actions, store, context)
+    again = execute(actions, store, context)
+    assert [outcome.state for outcome in again.values()] == ["known", "known"]
+    assert (tmp_path / "log").read_text() == "a\nb\n"
+
+
+def test_again_runs_what_is_asked_for(store: Store, context: Context, tmp_path: Path) -> None:
+    actions = chain(tmp_path / "log", "a", "b")
+    execute(actions, store, context)
+    execute(actions, store, context, again=lambda action: action.id == "b")
+    assert (tmp_path / "log").read_text() == "a\nb\nb\n"
+
+
+def test_an_equal_artifact_stops_the_rebuilding(store: Store, context: Context, tmp_path: Path) -> None:
+    log = str(tmp_path / "log")
+
+    def actions(first: str) -> list[Action]:
+        return [
+            Action("first", Write(text=first)),
+            Action("same", Constant(text="x", log=log), {"before": "first"}),
+            Action("last", Write(text="y", log=log), {"before": "same"}),
+        ]
+
+    execute(actions("a"), store, context)
+    outcomes = execute(actions("b"), store, context)
+    assert outcomes["same"].state == "made" and outcomes["last"].state == "known"
+    assert (tmp_path / "log").read_text() == "x\ny\nx\n"
+
+
+def test_a_failure_blocks_only_what_reads_it(store: Store, context: Context) -> None:
+    actions = [Action("bad", Fail()), Action("after", Write(text="x"), {"before": "bad"}), Action("other", Write(text="y"))]
+    outcomes = execute(actions, store, context)
+    assert {id: outcome.state for id, outcome in outcomes.items()} == {"bad": "failed", "after": "blocked", "other": "made"}
+    assert outcomes["after"].error is outcomes["bad"].error
+    assert not list(store.working.iterdir()), "half of the work is left behind"
+
+
+def test_fail_fast_starts_nothing_more(store: Store, context: Context) -> None:
+    outcomes = execute([Action("bad", Fail()), Action("other", Write(text="y"))], store, context, fail_fast=True)
+    assert list(outcomes) == ["bad"]
+
+
+def test_an_unforeseen_exception_is_a_bug_with_its_traceback_and_the_rest_goes_on(store: Store, context: Context) -> None:
+    outcomes = execute([Action("bad", Crash()), Action("other", Write(text="y"))], store, context)
+    error = outcomes["bad"].error
+    assert isinstance(error, Bug) and "who would have thought" in error.message
+    assert outcomes["other"].state == "made"
+
+
+def test_a_full_disk_is_a_clear_failure_that_publishes_nothing(store: Store, context: Context) -> None:
+    outcome = execute([Action("full", Full())], store, context)["full"]
+    assert isinstance(outcome.error, StepFailed) and "No space left" in outcome.error.message
+    assert not store.objects.exists() or not list(store.objects.iterdir())
+
+
+def test_a_broken_promise_is_told_again_when_it_is_known(store: Store, context: Context) -> None:
+    actions = [Action("gate", Promise(text="x"))]
+    assert execute(actions, store, context)["gate"].verdict == "under the gate"
+    known = execute(actions, store, context)["gate"]
+    assert (known.state, known.verdict) == ("known", "under the gate")
+
+
+def test_jobs_run_at_once_and_give_the_same(store: Store, context: Context, tmp_path: Path) -> None:
+    actions = [Action(f"a{i}", Write(text=f"{i}")) for i in range(8)]
+    actions.append(Action("all", Write(text="!"), {f"r{i}": f"a{i}" for i in range(8)}))
+    alone = execute(actions, Store(tmp_path / "other"), context)
+    together = execute(actions, store, context, jobs=4)
+    assert {id: o.artifact.digest for id, o in alone.items() if o.artifact} == {id: o.artifact.digest for id, o in together.items() if o.artifact}
+
+
+def test_cancelling_stops_between_two_reports_and_leaves_no_trace(store: Store, tmp_path: Path) -> None:
+    cancelled = threading.Event()
+
+    def listen(news: Progress) -> None:
+        if news.action == "b":
+            cancelled.set()
+
+    context = Context(root=tmp_path, cache=tmp_path / "cache", listener=listen, cancelled=cancelled)
+    actions = [Action("a", Write(text="a")), Action("b", Write(text="b"), {"before": "a"}), Action("c", Write(text="c"), {"before": "b"})]
+    with pytest.raises(Cancelled):
+        execute(actions, store, context)
+    assert not list(store.working.iterdir())
+    fresh = Context(root=tmp_path, cache=tmp_path / "cache")
+    assert [outcome.state for outcome in execute(actions, store, fresh).values()] == ["known", "made", "made"]
+
+
+def test_foresee_says_what_is_known_to_do_and_open(store: Store, context: Context, tmp_path: Path) -> None:
+    actions = chain(tmp_path / "log", "a", "b", "c")
+    assert list(foresee(actions, store, context, Code()).values()) == ["to do", "open", "open"]
+    execute(actions[:1], store, context)
+    assert list(foresee(actions, store, context, Code()).values()) == ["known", "to do", "open"]
+
+
+@pytest.mark.parametrize("victim", ["first", "second", "third"])
+def test_a_run_that_is_killed_at_any_step_is_carried_on_by_the_next(victim: str, store: Store, context: Context, tmp_path: Path) -> None:
+    alive = tmp_path / "alive"
+
+    def actions() -> list[Action]:
+        made: list[Action] = []
+        for name in ("first", "second", "third"):
+            step = Die(text=name, alive=str(alive)) if name == victim else Write(text=name)
+            made.append(Action(name, step, {"before": made[-1].id} if made else {}))
+        return made
+
+    program = textwrap.dedent(
+        f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from pathlib import Path
+        from stepping import Die, Write
+        from zoo.context import Context
+        from zoo.engine.action import Action
+        from zoo.engine.execute import execute
+        from zoo.engine.store import Store
+        actions = []
+        for name in ("first", "second", "third"):
+            step = Die(text=name, alive={str(alive)!r}) if name == {victim!r} else Write(text=name)
+            actions.append(Action(name, step, {{"before": actions[-1].id}} if actions else {{}}))
+        root = Path({str(tmp_path)!r})
+        execute(actions, Store(root / ".zoo"), Context(root=root, cache=root / "cache"))
+        """
+    )
+    killed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert killed.returncode == -9, killed.stderr.decode()
+    assert not list(store.verify()), "a half-made artifact is in the store"
+    alive.touch()
+    outcomes = execute(actions(), store, context)
+    done = ["first", "second", "third"].index(victim)
+    assert [outcome.state for outcome in outcomes.values()] == ["known"] * done + ["made"] * (3 - done)
+    artifact = outcomes["third"].artifact
+    assert artifact and (artifact.path / "text").read_text() == "firstsecondthird"
+    assert not list(store.working.iterdir()), "the dead process's work is still there"

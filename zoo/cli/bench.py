@@ -1,0 +1,49 @@
+"""`zoo bench`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from zoo.cli import options
+
+
+@click.command("bench")
+@options.recipes
+@options.targets
+@options.weights
+@options.running
+@options.as_json
+@options.workspace
+def command(
+    names: Sequence[str],
+    everything: bool,
+    targets: Sequence[str],
+    weights: str | None,
+    rehearse: bool,
+    offline: bool,
+    jobs: int,
+    fail_fast: bool,
+    again: bool,
+    rehash: bool,
+    as_json: bool,
+    workspace: str | None,
+    verbose: bool,
+) -> int:
+    """Build, then measure the speed of the network alone, on real images, each target in a process of its own.
+
+    What was measured before is shown again; --again measures anew. Nothing is written to results/: `zoo eval` does that.
+    """
+    from zoo.cli.measured import tell
+    from zoo.cli.session import Session, exit_code
+    from zoo.cli.wishes import actions_for
+
+    session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash)
+    recipes = session.recipes(names, everything)
+    actions = actions_for(session, recipes, targets, weights=weights, rehearse=rehearse, latency=True)
+    outcomes = session.carry_out(
+        actions, jobs=jobs, again=lambda action: again and action.id.endswith("/latency"), fail_fast=fail_fast, quiet=as_json
+    )
+    tell(session, recipes, outcomes, as_json=as_json, publish=False)
+    return exit_code(list(outcomes.values()))

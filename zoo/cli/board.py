@@ -1,0 +1,84 @@
+"""`zoo board`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cli import options
+
+if TYPE_CHECKING:
+    from zoo.cli.session import Session
+    from zoo.engine.code import Code
+
+NAME = "LEADERBOARD.md"
+
+
+@click.command("board")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 where LEADERBOARD.md is not what the results give.")
+@click.option(
+    "--current", "current", multiple=True, metavar="RECIPE", help="Exit 1 where a figure of this recipe is outdated (repeatable)."
+)
+@options.as_json
+@options.workspace
+def command(check: bool, current: tuple[str, ...], as_json: bool, workspace: str | None, verbose: bool) -> int:
+    """Write LEADERBOARD.md from results/.
+
+    A row is marked "outdated" where recipe, lock or code have changed since it was measured: `zoo eval` measures it
+    again. Nothing is run for this, so it works on any machine.
+    """
+    from zoo.board.markdown import to_json
+    from zoo.cli.session import Session, relative
+    from zoo.engine.code import Code
+    from zoo.errors import Findings
+
+    session = Session.open(workspace, verbose=verbose)
+    code = Code(session.store.cache)
+    found = board_rows(session, code)
+    code.save()
+    if as_json:
+        click.echo(to_json(found))
+        return 0
+    outdated = sorted({row.result.name for row in found if row.outdated and row.result.recipe in current})
+    for name in outdated:
+        click.echo(f"{name} is outdated: `zoo eval {name.partition('/')[0]}` measures it again")
+    stale = False
+    if check:
+        path = session.place.root / NAME
+        stale = not path.is_file() or path.read_text(encoding="utf-8") != text(session, code)
+        if stale:
+            click.echo(f"{relative(path)} is stale: run `zoo board`")
+    else:
+        click.echo(f"wrote {relative(write_board(session, code))}: {len(found)} rows")
+    return Findings.exit_code if stale or outdated else 0
+
+
+def board_rows(session: Session, code: Code):  # type: ignore[no-untyped-def]
+    """The rows of all results, each knowing whether it is outdated."""
+    from zoo.board.results import load
+    from zoo.board.rows import rows
+    from zoo.engine.plan import declared
+
+    place = session.place
+    definitions: dict[str, str] = {}
+    for recipe in session.recipes((), everything=True):
+        definitions |= declared(recipe, place.declared, session.context, code)
+    return rows(load(place.root / place.declared.results), definitions)
+
+
+def text(session: Session, code: Code) -> str:
+    """LEADERBOARD.md as the results give it."""
+    from zoo.board.markdown import markdown
+
+    return markdown(board_rows(session, code), session.place.declared.columns)
+
+
+def write_board(session: Session, code: Code) -> Path:
+    """Write LEADERBOARD.md, whole or not at all."""
+    from zoo.files import write_text
+
+    path = session.place.root / NAME
+    write_text(path, text(session, code))
+    return path

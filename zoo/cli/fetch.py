@@ -1,0 +1,71 @@
+"""`zoo fetch`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from zoo.cli import options
+
+
+@click.command("fetch")
+@options.recipes
+@click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store.")
+@click.option("--pin", is_flag=True, help="Write the sha256 of every file that came into recipes/weights.lock.")
+@click.option("--again", is_flag=True, help="Fetch again, whatever the store knows.")
+@options.as_json
+@options.workspace
+def command(
+    names: Sequence[str], everything: bool, offline: bool, pin: bool, again: bool, as_json: bool, workspace: str | None, verbose: bool
+) -> int:
+    """Get the weights of recipes and say where they came from.
+
+    Mirrors of zoo.yaml are searched by digest before any network. A file without a published digest is pinned here
+    once, and from then on only that file is accepted.
+    """
+    import msgspec
+
+    from zoo.cli.session import Session, exit_code
+    from zoo.engine.plan import Plan, Wish
+    from zoo.engine.plan import fetch as planned
+    from zoo.sources.lock import pin as write_lock
+    from zoo.steps.provenance import Provenance
+
+    session = Session.open(workspace, offline=offline, verbose=verbose)
+    recipes = session.recipes(names, everything)
+    story = Plan(session.place.declared)
+    ids = {recipe.name: planned(story, recipe, Wish()) for recipe in recipes}
+    outcomes = session.carry_out(list(story.actions.values()), jobs=1, again=lambda _: again, fail_fast=False, quiet=as_json)
+    rows = []
+    for name, action in ids.items():
+        artifact = outcomes[action].artifact
+        if artifact is None:
+            continue
+        provenance = Provenance.read(artifact.path)
+        rows.append(
+            {
+                "recipe": name,
+                "source": provenance.source,
+                "substitute": provenance.substitute,
+                "files": provenance.files,
+                "folder": str(artifact.path),
+            }
+        )
+        if pin:
+            changes = write_lock(session.place.lock, name, provenance.files)
+            for file, (before, after) in changes.items():
+                click.echo(f"pinned {file}: {f'{before} -> ' if before else ''}{after}", err=True)
+    if as_json:
+        click.echo(msgspec.json.encode(rows).decode())
+    for row in rows if not as_json else []:
+        click.echo(f"{row['recipe']}: {row['source']}" + (f" ({row['substitute']})" if row["substitute"] else ""))
+        for file, digest in provenance_files(row):
+            click.echo(f"  {digest}  {file}")
+    return exit_code(list(outcomes.values()))
+
+
+def provenance_files(row: dict[str, object]) -> list[tuple[str, str]]:
+    """The files of a row in order of name."""
+    files = row["files"]
+    return sorted(files.items()) if isinstance(files, dict) else []

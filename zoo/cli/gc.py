@@ -1,0 +1,34 @@
+"""`zoo gc`"""
+
+from __future__ import annotations
+
+import click
+
+from zoo.cli import options
+
+
+@click.command("gc")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@options.workspace
+def command(dry_run: bool, workspace: str | None, verbose: bool) -> int:
+    """Remove from the store what no recipe needs.
+
+    Kept is what today's recipes, code and datasets would use; the rest can be made again.
+    """
+    from zoo.cli.session import Session
+    from zoo.engine.code import Code
+    from zoo.engine.execute import keys_in_use
+    from zoo.engine.plan import Wish, plan
+
+    session = Session.open(workspace, verbose=verbose)
+    recipes = session.recipes((), everything=True)
+    code = Code(session.store.cache)
+    wishes = (Wish(accuracy=True, latency=True), Wish(accuracy=True, latency=True, rehearse=True))
+    keep: set[str] = set()
+    for recipe in recipes:
+        for wish in wishes:
+            keep |= keys_in_use(plan(recipe, session.place.declared, session.context, wish), session.store, session.context, code)
+    session.store.sweep()
+    count, size = session.store.collect(keep, dry=dry_run)
+    click.echo(f"{'would remove' if dry_run else 'removed'} {count} actions and artifacts, {size / 1e6:.1f} MB; kept {len(keep)} actions")
+    return 0

@@ -1,0 +1,65 @@
+"""What `eval` and `bench` say and write at their end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import click
+
+from zoo.board.columns import COLUMNS
+from zoo.board.results import Result, encode
+from zoo.board.rows import Row, dataset_of, rows
+from zoo.cli.board import write_board
+from zoo.cli.results import results_of, write_results
+from zoo.cli.session import Session, relative
+from zoo.engine.code import Code
+from zoo.engine.execute import Outcome
+from zoo.recipe.model import Recipe
+
+SHOWN = ("model", "target", "precision", "computed_in", "AP", "AP50", "AR", "network", "end_to_end", "p50", "p99", "memory", "parity")
+
+
+def tell(session: Session, recipes: Sequence[Recipe], outcomes: Mapping[str, Outcome], *, as_json: bool, publish: bool) -> None:
+    """Print the tables of this run; with `publish`, write results/ and LEADERBOARD.md."""
+    code = Code(session.store.cache)
+    results = [result for recipe in recipes for result in results_of(session, recipe, outcomes, code)]
+    if publish:
+        paths = write_results(session, results)
+        board = write_board(session, code)
+        click.echo(f"wrote {len(paths)} results and {relative(board)}", err=True)
+    code.save()
+    if as_json:
+        click.echo("[" + ",".join(encode(result).decode() for result in results) + "]")
+    else:
+        show(results)
+
+
+def show(results: Sequence[Result]) -> None:
+    """The rows of a run on the terminal, a table for each protocol and dataset."""
+    from itertools import groupby
+
+    from rich.console import Console
+    from rich.table import Table
+
+    def key(row: Row) -> tuple[str, ...]:
+        return tuple(row.key)
+
+    console = Console(soft_wrap=False)
+    for _, group in groupby(rows(results), key):
+        lines = list(group)
+        data = dataset_of(lines)
+        title = next(
+            (
+                f"{data.title}: {row.accuracy.title}"
+                for row in lines
+                if data and row.figure("AP") is not None and hasattr(row.accuracy, "title")
+            ),
+            "no accuracy",
+        )
+        table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+        for name in SHOWN:
+            table.add_column(COLUMNS[name].heading, justify=COLUMNS[name].align, overflow="fold")
+        for row in lines:
+            table.add_row(*(COLUMNS[name].text(row) for name in SHOWN))
+        console.print(table)
+        console.print()

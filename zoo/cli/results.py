@@ -1,0 +1,132 @@
+"""From the outcomes of a run to results/<machine>/<recipe>/<target>.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from zoo.board.results import Result, Weights, encode, path_of
+from zoo.cli.session import Session
+from zoo.engine.code import Code
+from zoo.engine.execute import Outcome
+from zoo.engine.plan import declared
+from zoo.errors import MissingTool, WeightsUnreachable, ZooError
+from zoo.files import write_bytes
+from zoo.machine import describe, versions, vnni
+from zoo.recipe.model import Recipe
+from zoo.steps import reports
+from zoo.steps.bundle import model_size
+from zoo.steps.compile import Compile
+from zoo.steps.provenance import Provenance
+
+
+def results_of(session: Session, recipe: Recipe, outcomes: Mapping[str, Outcome], code: Code) -> list[Result]:
+    """One result for each of the recipe's targets that the run was about."""
+    definitions = declared(recipe, session.place.declared, session.context, code)
+    return [
+        result_of(session, recipe, name, outcomes, definitions[f"{recipe.name}/{name}"])
+        for name in recipe.targets
+        if f"{recipe.name}/{name}/compile" in outcomes
+    ]
+
+
+def result_of(session: Session, recipe: Recipe, name: str, outcomes: Mapping[str, Outcome], definition: str) -> Result:
+    """What the run found out about one target; a cell that failed holds why."""
+    target = session.place.declared.targets[name]
+    prefix = f"{recipe.name}/{name}"
+    compiled = outcomes[f"{prefix}/compile"]
+    step = compiled.action.step
+    if not isinstance(step, Compile):
+        raise AssertionError(f"{compiled.action.id} compiles nothing")
+    parity = together(report(outcomes.get(f"{recipe.name}/parity")), report(outcomes.get(f"{prefix}/parity")))
+    accuracy = []
+    for id, outcome in outcomes.items():
+        if id.startswith(f"{prefix}/accuracy/"):
+            found = report(outcome, dataset=id.split("/")[3])
+            if isinstance(found, reports.Accuracy | reports.Failure):
+                accuracy.append(found)
+    latency = report(outcomes.get(f"{prefix}/latency"))
+    measured = [item for item in (latency, parity, *accuracy) if isinstance(item, reports.Parity | reports.Accuracy | reports.Latency)]
+    notes = []
+    if not target.backend.runs:
+        notes.append("built with TensorRT-RTX, not run" if compiled.artifact else "TensorRT-RTX did not build it")
+    if target.precision == "int8" and not vnni():
+        notes.append("reduced range: no VNNI")
+    return Result(
+        machine=session.place.declared.machine,
+        description=describe(),
+        recipe=recipe.name,
+        title=recipe.title,
+        task=recipe.task,
+        weights=weights_of(recipe, outcomes[f"{recipe.name}/fetch"]),
+        target=name,
+        backend=str(type(target.backend).__struct_config__.tag),
+        device=target.device,
+        precision=target.precision,
+        computed_in=measured[0].computed_in if measured else "",
+        note="; ".join(notes),
+        parity=parity,
+        accuracy=tuple(accuracy),
+        latency=latency if isinstance(latency, reports.Latency | reports.Failure) else None,
+        size_bytes=model_size(compiled.artifact.path) if compiled.artifact else None,
+        key=compiled.key,
+        definition=definition,
+        published=recipe.published,
+        versions=dict(versions(step.tools())),
+    )
+
+
+def write_results(session: Session, results: list[Result]) -> list[Path]:
+    """Write each result to its file, whole or not at all."""
+    folder = session.place.root / session.place.declared.results
+    paths = [folder / path_of(result) for result in results]
+    for path, result in zip(paths, results, strict=True):
+        write_bytes(path, encode(result))
+    return paths
+
+
+def report(outcome: Outcome | None, dataset: str = "") -> reports.Report | None:
+    """The report of an outcome, or in a word why there is none."""
+    if outcome is None:
+        return None
+    if outcome.artifact:
+        return reports.read(outcome.artifact.path)
+    error = outcome.error
+    return reports.Failure(word=word(error), message=error.message if error else "", dataset=dataset)
+
+
+def word(error: ZooError | None) -> str:
+    """Why, in a word."""
+    if isinstance(error, WeightsUnreachable):
+        return "no weights"
+    if isinstance(error, MissingTool):
+        return "not installed"
+    return "failed"
+
+
+def together(export: reports.Report | None, target: reports.Report | None) -> reports.Parity | reports.Failure | None:
+    """PyTorch -> ONNX and ONNX -> target as one report: the chain from the original to the target."""
+    if isinstance(export, reports.Parity) and isinstance(target, reports.Parity):
+        import msgspec
+
+        return msgspec.structs.replace(target, comparisons=export.comparisons + target.comparisons)
+    for one in (export, target):
+        if isinstance(one, reports.Failure):
+            return one
+    chosen = target or export
+    return chosen if isinstance(chosen, reports.Parity) else None
+
+
+def weights_of(recipe: Recipe, fetched: Outcome) -> Weights:
+    """The weights that a row was made from."""
+    if fetched.artifact is None:
+        return Weights(title="not fetched", licence=recipe.licences.weights)
+    provenance = Provenance.read(fetched.artifact.path)
+    title = "official" if not provenance.substitute else provenance.source
+    return Weights(
+        title=title,
+        licence=recipe.licences.weights,
+        substitute=provenance.substitute,
+        rehearsal=provenance.rehearsal,
+        sha256s=provenance.files,
+    )

@@ -1,0 +1,115 @@
+"""What every command that works on recipes needs: the workspace, a context, and a run that is told as it happens."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.context import Context
+from zoo.engine.action import Action
+from zoo.engine.code import Code
+from zoo.engine.execute import Outcome, execute
+from zoo.engine.store import Store
+from zoo.errors import UsageError
+from zoo.machine import default_threads
+from zoo.recipe.model import Recipe
+from zoo.recipe.workspace import Place, open_place, read_all
+from zoo.sources.lock import read as read_lock
+
+
+@dataclass(frozen=True)
+class Session:
+    """An opened workspace."""
+
+    place: Place
+    store: Store
+    context: Context
+    verbose: bool = False
+
+    @classmethod
+    def open(cls, workspace: str | None = None, *, offline: bool = False, verbose: bool = False, rehash: bool = False) -> Session:
+        """Open the workspace and look at what it points to."""
+        place = open_place(workspace)
+        store = Store(place.store)
+        if rehash:
+            (store.cache / "digests.json").unlink(missing_ok=True)
+        environment = place.environment
+        bare = Context(root=place.root, cache=store.cache, environment=environment)
+        mirrors = tuple(path for path in map(bare.path, place.declared.mirrors) if path.is_dir())
+        context = Context(
+            root=place.root,
+            cache=store.cache,
+            mirrors=mirrors,
+            environment=environment,
+            lock=read_lock(place.lock),
+            offline=offline,
+            threads=default_threads(),
+        )
+        return cls(place, store, context, verbose)
+
+    def recipes(self, names: Sequence[str], everything: bool) -> list[Recipe]:
+        """The recipes that a command line names. Raises UsageError where it names none, RecipeError with all problems."""
+        if not names and not everything:
+            raise UsageError(
+                "which recipe?", "name one, as in recipes/openpose_mobilenet.yaml, or say --all; `zoo list` shows what there is"
+            )
+        paths = self.place.files() if everything else [self.place.find(name) for name in names]
+        return read_all(paths, self.place)
+
+    def carry_out(
+        self, actions: Sequence[Action], *, jobs: int, again: Callable[[Action], bool], fail_fast: bool, quiet: bool = False
+    ) -> dict[str, Outcome]:
+        """Carry out a plan, telling as it happens; ^C stops it cleanly (Cancelled)."""
+        from zoo.cli.progress import Teller
+
+        log = self.store.root / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
+        with Teller(log, verbose=self.verbose, quiet=quiet, total=len(actions)) as teller, stopping(self.context):
+            context = Context(**{**vars(self.context), "listener": teller.heard})
+            return execute(
+                actions,
+                self.store,
+                context,
+                jobs=jobs,
+                again=again,
+                fail_fast=fail_fast,
+                code=Code(self.store.cache),
+                finished=teller.finished,
+            )
+
+
+@contextmanager
+def stopping(context: Context) -> Iterator[None]:
+    """^C asks the steps to stop at their next report; a second one no longer waits."""
+
+    def first(number: int, frame: object) -> None:
+        context.cancelled.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.stderr.write("\nstopping ...\n")
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """The one exit code of a run: a bug, else a failed step, else a missing tool, else a broken promise."""
+    codes = {outcome.error.exit_code for outcome in outcomes if outcome.state == "failed" and outcome.error}
+    if any(outcome.verdict for outcome in outcomes):
+        codes.add(5)
+    return next((code for code in (70, 2, 4, 3, 5) if code in codes), 0)
+
+
+def relative(path: Path) -> str:
+    """A path as the user would type it from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

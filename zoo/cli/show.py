@@ -1,0 +1,51 @@
+"""`zoo show`"""
+
+from __future__ import annotations
+
+import click
+
+from zoo.cli import options
+
+
+@click.command("show")
+@click.argument("name", metavar="RECIPE")
+@options.as_json
+@options.workspace
+def command(name: str, as_json: bool, workspace: str | None, verbose: bool) -> int:
+    """One recipe in full: licences, weights, targets, protocols, published figures."""
+    from zoo.cli.session import Session
+    from zoo.record import canonical
+
+    session = Session.open(workspace, verbose=verbose)
+    (recipe,) = session.recipes([name], everything=False)
+    if as_json:
+        click.echo(canonical(recipe).decode())
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(recipe.name, recipe.title)
+    table.add_row("task", recipe.task)
+    table.add_row("paper", recipe.paper)
+    for part in ("weights", "code", "data"):
+        table.add_row(f"licence: {part}", getattr(recipe.licences, part))
+    for source in recipe.weights:
+        what = f"substitute: {source.substitute}" if source.substitute else "official"
+        table.add_row("weights", f"{source.describe()} ({what})")
+    table.add_row("model", f"{type(recipe.model).__name__}, {recipe.model.keypoints} keypoints, stride {recipe.model.stride}")
+    for target, chosen in recipe.targets.items():
+        kept = f", {len(chosen.keep)} nodes in float" if chosen and chosen.keep else ""
+        declared = session.place.declared.targets[target]
+        missing = declared.backend.available()
+        table.add_row("target", f"{target} ({declared.precision}{kept})" + (f" - not here: {missing}" if missing else ""))
+    for evaluation in recipe.evaluate:
+        for dataset in evaluation.datasets:
+            absent = session.place.declared.datasets[dataset].absent(session.context)
+            table.add_row("judged on", f"{dataset} in the protocol {evaluation.protocol}" + (f" - not here: {absent}" if absent else ""))
+    for figure in recipe.published:
+        table.add_row("published", f"{figure.metric} {figure.value:g} ({figure.protocol}; {figure.source})")
+    Console(soft_wrap=False).print(table)
+    return 0

@@ -1,0 +1,61 @@
+"""What is said at the end of a run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from zoo.cli.session import relative
+from zoo.engine.execute import Outcome
+from zoo.recipe.model import Recipe
+from zoo.steps import reports
+
+
+def build_summary(outcomes: Mapping[str, Outcome], recipes: Sequence[Recipe], as_json: bool) -> None:
+    """A line for each target: what became of it, its parity, where its files are."""
+    rows = []
+    for recipe in recipes:
+        for target in recipe.targets:
+            compiled = outcomes.get(f"{recipe.name}/{target}/compile")
+            if compiled is None:
+                continue
+            parity = outcomes.get(f"{recipe.name}/{target}/parity") or outcomes.get(f"{recipe.name}/parity")
+            found = reports.read(parity.artifact.path) if parity and parity.artifact else None
+            worst = found.worst if isinstance(found, reports.Parity) else None
+            rows.append(
+                {
+                    "recipe": recipe.name,
+                    "target": target,
+                    "state": compiled.state,
+                    "parity": f"{'ok' if worst.passed else 'FAILED'}, {worst.figure}" if worst else "",
+                    "folder": relative(compiled.artifact.path) if compiled.artifact else "",
+                    "error": compiled.error.message if compiled.error else "",
+                }
+            )
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(rows).decode())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("recipe", "target", "state", "parity", "where"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(row["recipe"], row["target"], row["state"], row["parity"], row["folder"] or row["error"].splitlines()[0])
+    Console().print(table)
+
+
+def copy_models(outcomes: Mapping[str, Outcome], folder: str) -> None:
+    """Copy every compiled model to folder/RECIPE/TARGET."""
+    for id, outcome in outcomes.items():
+        if id.endswith("/compile") and outcome.artifact:
+            target = Path(folder) / Path(id).parent
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(outcome.artifact.path, target, copy_function=shutil.copyfile)
+            click.echo(f"copied {id.removesuffix('/compile')} to {target}", err=True)

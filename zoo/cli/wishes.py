@@ -1,0 +1,78 @@
+"""From a command line to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from zoo.cli.session import Session
+from zoo.datasets import Coco
+from zoo.engine.action import Action
+from zoo.engine.plan import Wish, plan
+from zoo.errors import UsageError
+from zoo.recipe.model import Recipe
+from zoo.sources import LocalFile, Source
+from zoo.sources.local import LocalFileEntry
+from zoo.weights import OpenVinoReader, PthReader
+
+
+def actions_for(
+    session: Session,
+    recipes: Sequence[Recipe],
+    targets: Sequence[str],
+    *,
+    weights: str | None = None,
+    rehearse: bool = False,
+    accuracy: bool = False,
+    latency: bool = False,
+    images: str | None = None,
+    labels: str | None = None,
+    limit: int | None = None,
+    skip_bad_images: bool = False,
+) -> list[Action]:
+    """One plan for all `recipes`. Without `targets`: those whose backend is installed here.
+
+    Raises UsageError where options contradict each other or name nothing."""
+    if weights and len(recipes) != 1:
+        raise UsageError("--weights is one model's file", "name one recipe")
+    if bool(images) != bool(labels):
+        raise UsageError("--images and --labels belong together", "name the folder of images and the COCO annotation file")
+    dataset = Coco(images=str(Path(images).resolve()), annotations=str(Path(labels).resolve())) if images and labels else None
+    together: dict[str, Action] = {}
+    for recipe in recipes:
+        wish = Wish(
+            targets=targets or usable(session, recipe),
+            accuracy=accuracy,
+            latency=latency,
+            weights=own_file(recipe, weights) if weights else None,
+            rehearse=rehearse,
+            dataset=dataset,
+            limit=limit,
+            skip_bad_images=skip_bad_images,
+        )
+        together.update((action.id, action) for action in plan(recipe, session.place.declared, session.context, wish))
+    return list(together.values())
+
+
+def usable(session: Session, recipe: Recipe) -> list[str]:
+    """The recipe's targets whose backend is installed; with none at all the plan says what is missing."""
+    declared = session.place.declared.targets
+    return [name for name in recipe.targets if not declared[name].backend.available()] or list(recipe.targets)
+
+
+def own_file(recipe: Recipe, weights: str) -> Source:
+    """The user's own checkpoint as a source, read as its ending says."""
+    path = Path(weights).resolve()
+    entries: tuple[LocalFileEntry, ...] = (LocalFileEntry(name=path.name, path=str(path)),)
+    if path.suffix == ".xml":
+        binary = path.with_suffix(".bin")
+        entries += (LocalFileEntry(name=binary.name, path=str(binary)),)
+    declared = [source.reader for source in recipe.weights if source.reader]
+    if path.suffix in {".xml", ".pb"}:
+        reader = next((r for r in declared if isinstance(r, OpenVinoReader)), None)
+        if reader is None:
+            raise UsageError(f"{recipe.name} reads no {path.suffix} files", "its sources name none")
+        return LocalFile(files=entries, reader=msgspec.structs.replace(reader, file=path.name), substitute=f"own file {path.name}")
+    return LocalFile(files=entries, reader=PthReader(file=path.name), substitute=f"own file {path.name}")

@@ -1,0 +1,1 @@
+"""Actions, their cache and their execution."""

@@ -1,0 +1,188 @@
+"""Carrying out a plan: what is known is taken from the store, what is not is made."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from zoo.context import Context
+from zoo.engine.action import Action, key
+from zoo.engine.code import Code
+from zoo.engine.store import Artifact, Done, Store
+from zoo.errors import Bug, Cancelled, StepFailed, ZooError
+from zoo.machine import versions
+from zoo.record import canonical
+
+State = Literal["made", "known", "failed", "blocked"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an action.
+
+    `made` now, `known` from before, `failed` with an error, or `blocked` by one that failed, whose error
+    it carries. `verdict` is what a finished artifact fails to keep of the recipe's promises.
+    """
+
+    action: Action
+    state: State
+    key: str = ""
+    artifact: Artifact | None = None
+    seconds: float = 0.0
+    error: ZooError | None = None
+    verdict: str = ""
+
+
+def execute(
+    actions: Sequence[Action],
+    store: Store,
+    context: Context,
+    *,
+    jobs: int = 1,
+    again: Callable[[Action], bool] = lambda _: False,
+    fail_fast: bool = False,
+    code: Code | None = None,
+    finished: Callable[[Outcome], None] = lambda _: None,
+) -> dict[str, Outcome]:
+    """Carry out `actions` (each after those that it reads) and say what became of each, by id.
+
+    A failed action blocks those that read it; the rest goes on unless `fail_fast`. Raises Cancelled
+    when the context was cancelled, after every step has stopped and its workplace is gone.
+    """
+    store.sweep()
+    code = code or Code(store.cache)
+    outcomes: dict[str, Outcome] = {}
+    waiting = list(actions)
+    running: dict[Future[Outcome], Action] = {}
+
+    def settle(outcome: Outcome) -> None:
+        outcomes[outcome.action.id] = outcome
+        finished(outcome)
+
+    def stopping() -> bool:
+        return context.cancelled.is_set() or (fail_fast and any(o.state == "failed" or o.verdict for o in outcomes.values()))
+
+    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="zoo") as pool:
+        try:
+            while waiting or running:
+                for action in list(_ready(waiting, outcomes)):
+                    if stopping():
+                        break
+                    blocker = next((outcomes[i] for i in action.reads.values() if outcomes[i].artifact is None), None)
+                    if blocker:
+                        waiting.remove(action)
+                        settle(Outcome(action, "blocked", error=blocker.error))
+                        continue
+                    alone = action.step.exclusive
+                    if len(running) >= jobs or (alone and running) or any(a.step.exclusive for a in running.values()):
+                        continue
+                    waiting.remove(action)
+                    inputs = {role: outcomes[source] for role, source in action.reads.items()}
+                    running[pool.submit(_carry_out, action, inputs, store, context, code, again(action))] = action
+                if not running:
+                    if stopping():
+                        break
+                    continue
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    del running[future]
+                    settle(future.result())
+        except BaseException:
+            # ^C or a bug: every step must notice before the pool may be left
+            context.cancelled.set()
+            raise
+        finally:
+            code.save()
+    if context.cancelled.is_set():
+        raise Cancelled("stopped")
+    return outcomes
+
+
+def foresee(actions: Sequence[Action], store: Store, context: Context, code: Code) -> dict[str, Literal["known", "to do", "open"]]:
+    """What `execute` would find, without doing anything: by id, whether an action is known, is to be done, or is
+    open until something that it reads has been made."""
+    states: dict[str, Literal["known", "to do", "open"]] = {}
+    digests: dict[str, str] = {}
+    for action in actions:
+        if any(source not in digests for source in action.reads.values()):
+            states[action.id] = "open"
+            continue
+        try:
+            found = store.find(key(action, {role: digests[source] for role, source in action.reads.items()}, code, context))
+        except ZooError:
+            found = None  # a dataset is not here, a variable not set: the run will say which
+        states[action.id] = "known" if found else "to do"
+        if found:
+            digests[action.id] = found[1].digest
+    return states
+
+
+def keys_in_use(actions: Sequence[Action], store: Store, context: Context, code: Code) -> set[str]:
+    """The keys of those of `actions` that the store knows: what a garbage collection has to keep."""
+    used: set[str] = set()
+    digests: dict[str, str] = {}
+    for action in actions:
+        if all(source in digests for source in action.reads.values()):
+            try:
+                name = key(action, {role: digests[source] for role, source in action.reads.items()}, code, context)
+            except ZooError:
+                continue  # what cannot be planned here has left nothing in the store either
+            found = store.find(name)
+            if found:
+                used.add(name)
+                digests[action.id] = found[1].digest
+    return used
+
+
+def _ready(waiting: Sequence[Action], outcomes: Mapping[str, Outcome]) -> Iterator[Action]:
+    for action in waiting:
+        if all(source in outcomes for source in action.reads.values()):
+            yield action
+
+
+def _carry_out(action: Action, inputs: Mapping[str, Outcome], store: Store, context: Context, code: Code, again: bool) -> Outcome:
+    started = time.monotonic()
+    found = {role: outcome.artifact for role, outcome in inputs.items() if outcome.artifact}
+    digests = {role: artifact.digest for role, artifact in found.items()}
+    context = context.within(action.id)
+    try:
+        name = key(action, digests, code, context)
+        known = None if again else store.find(name)
+        if known:
+            state: State = "known"
+            artifact, seconds = known[1], known[0].seconds
+        else:
+            state = "made"
+            artifact = _make(action, {role: a.path for role, a in found.items()}, store, context)
+            seconds = time.monotonic() - started
+            step = msgspec.json.decode(canonical(action.step))
+            tools = dict(versions(action.step.tools()))
+            store.record(name, Done(id=action.id, step=step, inputs=digests, tools=tools, seconds=seconds, artifact=artifact.digest))
+        verdict = action.step.verdict(artifact.path)
+    except Cancelled as error:
+        return Outcome(action, "failed", error=error)
+    except ZooError as error:
+        return Outcome(action, "failed", seconds=time.monotonic() - started, error=error)
+    except OSError as error:
+        failure = StepFailed(
+            f"{error.strerror or error}: {error.filename}" if error.filename else str(error), "is the disk full, or a file gone?"
+        )
+        return Outcome(action, "failed", seconds=time.monotonic() - started, error=failure)
+    except Exception:  # the boundary: whatever a step's tools raise must not take the other steps with it
+        return Outcome(action, "failed", seconds=time.monotonic() - started, error=Bug(traceback.format_exc(), "please report this"))
+    return Outcome(action, state, name, artifact, seconds, verdict=verdict)
+
+
+def _make(action: Action, given: Mapping[str, Path], store: Store, context: Context) -> Artifact:
+    context.report("started")
+    with store.workplace() as place:
+        out = place / "out"
+        out.mkdir()
+        action.step.run(given, out, context)
+        return store.publish(out)

@@ -1,0 +1,134 @@
+"""`Recipe`, `Target` and `Workspace`: the nouns that are declared in YAML."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from zoo.backends import Backend
+from zoo.calibrators import Calibrator, MinMax
+from zoo.datasets import Dataset
+from zoo.edits import Edit
+from zoo.metrics import CocoOks, Metric
+from zoo.models import Model
+from zoo.pose.decoders import Decoder
+from zoo.pose.preprocess import Fit, Order, Preprocess
+from zoo.record import Record
+from zoo.sources import Source
+from zoo.steps.export import Export
+from zoo.steps.parity import Gate
+from zoo.steps.reports import Published
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="lower-case letters, digits, _ . -")]
+Figure = Literal["AP", "AP50", "AP75", "APM", "APL", "AR", "AR50"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+
+
+class Licences(Record, frozen=True, kw_only=True):
+    """Under which terms each part may be used: SPDX names, or a few words."""
+
+    weights: Annotated[str, Meta(description="terms of the trained weights")]
+    code: Annotated[str, Meta(description="terms of the original code")]
+    data: Annotated[str, Meta(description="terms of the data that the weights were trained on")]
+
+
+class TargetOptions(Record, frozen=True, kw_only=True):
+    """What a recipe changes about a target of zoo.yaml."""
+
+    keep: Annotated[tuple[str, ...], Meta(description="int8: nodes that stay in float (names or globs)")] = ()
+    edits: Annotated[tuple[Edit, ...], Meta(description="graph surgery for this target only, after the recipe's own")] = ()
+    batch: Annotated[int | None, Meta(description="a fixed batch size", ge=1)] = None
+    shape: Annotated[tuple[int, int] | None, Meta(description="a fixed height and width")] = None
+    parity: Annotated[Gate | None, Meta(description="another parity gate than zoo.yaml's; a looser one needs a reason")] = None
+
+
+class Calibration(Record, frozen=True, kw_only=True):
+    """How the ranges of activations are found for INT8."""
+
+    dataset: Annotated[str, Meta(description="one of zoo.yaml's datasets; never one that the recipe is evaluated on")]
+    images: Annotated[int, Meta(description="how many of its images", ge=1)] = 64
+    seed: Annotated[int, Meta(description="which ones, where there are more", ge=0)] = 0
+    method: Annotated[Calibrator, Meta(description="how a range is chosen from what was seen")] = MinMax()
+    per_channel: Annotated[bool, Meta(description="one scale for each output channel of a weight")] = True
+
+
+class Evaluation(Record, frozen=True, kw_only=True):
+    """One protocol in which the model is judged, and the datasets that it is judged on."""
+
+    protocol: Annotated[Name, Meta(description="the protocol's name: one table of the leaderboard for each protocol and dataset")]
+    title: Annotated[str, Meta(description="the protocol in words")]
+    datasets: Annotated[tuple[str, ...], Meta(description="of zoo.yaml's; those that are not present are passed over", min_length=1)]
+    fit: Annotated[Fit | None, Meta(description="another way of bringing an image to the network's size")] = None
+    order: Annotated[Order | None, Meta(description="another order of resizing and normalising")] = None
+    decode: Annotated[Decoder | None, Meta(description="another decoder")] = None
+    metric: Annotated[Metric, Meta(description="what judges the poses")] = CocoOks()
+    gates: Annotated[dict[str, dict[Figure, float]], Meta(description="dataset -> figure -> the least that every target must reach")] = {}
+
+
+class Benchmark(Record, frozen=True, kw_only=True):
+    """At which input the network is timed."""
+
+    height: Annotated[int, Meta(description="input height in pixels", ge=1)]
+    width: Annotated[int, Meta(description="input width in pixels", ge=1)]
+    batch: Annotated[int, Meta(description="images in one call", ge=1)] = 1
+
+
+class Recipe(Record, frozen=True, kw_only=True):
+    """One model as declared: where its weights come from, what it is, how it is prepared, decoded and judged."""
+
+    format: Annotated[Literal[1], Meta(description="the version of this format")]
+    name: Annotated[Name, Meta(description="the recipe's name: that of its file, without the ending")]
+    title: Annotated[str, Meta(description="the model's name as people know it", min_length=1)]
+    task: Annotated[Literal["body_pose", "hand_pose"], Meta(description="what is found; each task has its own tables")]
+    licences: Licences
+    paper: Annotated[str, Meta(description="where the model is described")] = ""
+    weights: Annotated[tuple[Source, ...], Meta(description="where the weights come from, in the order in which it is tried", min_length=1)]
+    model: Annotated[Model, Meta(description="the architecture and its parameters")]
+    export: Annotated[Export, Meta(description="how the ONNX file is written")]
+    preprocess: Annotated[Preprocess, Meta(description="how an image becomes the network's input")]
+    edits: Annotated[tuple[Edit, ...], Meta(description="graph surgery, in order")] = ()
+    targets: Annotated[dict[str, TargetOptions | None], Meta(description="which of zoo.yaml's targets, with changes", min_length=1)]
+    calibration: Annotated[Calibration | None, Meta(description="needed by every int8 target")] = None
+    decode: Annotated[Decoder, Meta(description="how the network's outputs become poses")]
+    evaluate: Annotated[tuple[Evaluation, ...], Meta(description="the protocols in which it is judged")] = ()
+    benchmark: Benchmark
+    published: Annotated[tuple[Published, ...], Meta(description="figures that others state, each with its protocol")] = ()
+
+
+class Target(Record, frozen=True, kw_only=True):
+    """What a model is compiled for: a backend, a precision, a device."""
+
+    backend: Annotated[Backend, Meta(description="the runtime")]
+    precision: Annotated[Precision, Meta(description="what is asked for; each report says what was computed in")]
+    device: Annotated[str, Meta(description="the device that the backend is given")] = "cpu"
+
+
+class Gates(Record, frozen=True, kw_only=True):
+    """The parity that is asked for where a recipe says nothing else."""
+
+    export: Annotated[Gate, Meta(description="PyTorch against the exported and the edited ONNX")] = Gate(relative=1e-4)
+    fp32: Annotated[Gate, Meta(description="the edited ONNX against fp32 targets")] = Gate(relative=1e-3)
+    fp16: Annotated[Gate, Meta(description="against fp16 targets")] = Gate(snr=40.0)
+    bf16: Annotated[Gate, Meta(description="against bf16 targets")] = Gate(snr=40.0)
+    int8: Annotated[Gate | None, Meta(description="against int8 targets; none: every recipe says its own")] = None
+
+
+class Workspace(Record, frozen=True, kw_only=True):
+    """zoo.yaml: what is shared by all recipes of a folder."""
+
+    format: Annotated[Literal[1], Meta(description="the version of this format")]
+    machine: Annotated[Name, Meta(description="this machine's name: its results lie in results/<machine>/")]
+    recipes: Annotated[str, Meta(description="the folder of the recipes")] = "recipes"
+    results: Annotated[str, Meta(description="the folder of the results")] = "results"
+    store: Annotated[str, Meta(description="the folder of the store")] = ".zoo"
+    mirrors: Annotated[
+        tuple[str, ...], Meta(description="folders that are searched by digest before any network; $NAME is taken from the environment")
+    ] = ()
+    environment: Annotated[
+        dict[str, str], Meta(description="defaults of environment variables; relative paths start at zoo.yaml's folder")
+    ] = {}
+    datasets: Annotated[dict[str, Dataset], Meta(description="images, by name")]
+    targets: Annotated[dict[str, Target], Meta(description="targets, by name")]
+    gates: Annotated[Gates, Meta(description="default parity gates by precision")] = Gates()
+    columns: Annotated[tuple[str, ...], Meta(description="the leaderboard's columns, in order; none: all")] = ()

@@ -1,0 +1,123 @@
+"""Finding the workspace, and reading it and its recipes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from zoo.document import read
+from zoo.errors import Problem, RecipeError, UsageError
+from zoo.recipe.model import Recipe, Workspace
+from zoo.recipe.schema import convert
+
+NAME = "zoo.yaml"
+#: where a wheel puts the recipes that it carries
+CARRIED = Path(sys.prefix) / "share" / "pose-zoo" / NAME
+
+
+@dataclass(frozen=True)
+class Place:
+    """A workspace and the folder that it lies in."""
+
+    root: Path
+    declared: Workspace
+    store: Path
+
+    @cached_property
+    def environment(self) -> Mapping[str, str]:
+        """The environment with the workspace's defaults under it."""
+        defaults = {name: str((self.root / value).resolve()) for name, value in self.declared.environment.items()}
+        return {**defaults, **os.environ}
+
+    @property
+    def recipes(self) -> Path:
+        """The folder of the recipes."""
+        return self.root / self.declared.recipes
+
+    @property
+    def lock(self) -> Path:
+        """The file that pins what is fetched."""
+        return self.recipes / "weights.lock"
+
+    def files(self) -> list[Path]:
+        """Every recipe of the workspace, in order of name."""
+        return sorted(self.recipes.glob("*.yaml"))
+
+    def find(self, text: str) -> Path:
+        """The file of a recipe that is named by path or by name. Raises UsageError with the nearest name."""
+        named = Path(text)
+        if named.suffix in {".yaml", ".yml"} or named.exists():
+            if named.is_file():
+                return named
+            if (self.root / named).is_file():
+                return self.root / named
+        elif (self.recipes / f"{text}.yaml").is_file():
+            return self.recipes / f"{text}.yaml"
+        import difflib
+
+        names = [path.stem for path in self.files()]
+        near = difflib.get_close_matches(named.stem, names, 1)
+        hint = f"did you mean {near[0]}?" if near else f"recipes here: {', '.join(names) or 'none'}"
+        raise UsageError(f"there is no recipe {text}", hint)
+
+
+def locate(asked: str | None, start: Path | None = None) -> Path:
+    """The zoo.yaml to use: the one asked for, ZOO_WORKSPACE, upward from `start`, or the one that a wheel carries."""
+    asked = asked or os.environ.get("ZOO_WORKSPACE")
+    if asked:
+        path = Path(asked)
+        path = path / NAME if path.is_dir() else path
+        if not path.is_file():
+            raise UsageError(f"there is no workspace in {asked}", f"a workspace is a folder with a {NAME}")
+        return path.resolve()
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / NAME).is_file():
+            return folder / NAME
+    if CARRIED.is_file():
+        return CARRIED
+    raise UsageError(f"there is no {NAME} here or in any folder above", "go to a workspace, or name one with --workspace FOLDER")
+
+
+def open_place(asked: str | None = None, start: Path | None = None) -> Place:
+    """Read the workspace. Raises RecipeError with all its problems."""
+    path = locate(asked, start)
+    declared = convert(read(path), Workspace)
+    if path == CARRIED:
+        # installed, so not ours to write in
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return Place(path.parent, declared, home / "pose-zoo")
+    return Place(path.parent, declared, path.parent / declared.store)
+
+
+def read_recipe(path: Path, place: Place) -> Recipe:
+    """Read one recipe and hold it against its workspace. Raises RecipeError with all its problems."""
+    from zoo.recipe.check import problems
+
+    document = read(path)
+    if isinstance(document.data, dict) and document.data.get("format", 1) != 1:
+        line, column = document.position(("format",))
+        text = f"this zoo reads format 1, not {document.data['format']!r}"
+        raise RecipeError([Problem(str(path), line, column, "format", text)], "update the zoo, or write the recipe anew with `zoo new`")
+    recipe = convert(document, Recipe)
+    if found := problems(document, recipe, place.declared):
+        raise RecipeError(found)
+    return recipe
+
+
+def read_all(paths: Sequence[Path], place: Place) -> list[Recipe]:
+    """Read many recipes; raises one RecipeError with the problems of all of them."""
+    recipes: list[Recipe] = []
+    faults: list[Problem] = []
+    for path in paths:
+        try:
+            recipes.append(read_recipe(path, place))
+        except RecipeError as error:
+            faults += error.problems
+    if faults:
+        raise RecipeError(faults)
+    return recipes

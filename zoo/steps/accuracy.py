@@ -1,0 +1,147 @@
+"""What a model finds on annotated images, in a named protocol, and how fast the whole way there is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from zoo.backends import Backend
+from zoo.context import Context
+from zoo.datasets import Dataset
+from zoo.datasets.images import BadImage, Images
+from zoo.errors import StepFailed
+from zoo.files import write_bytes
+from zoo.machine import describe, isa
+from zoo.metrics import Metric
+from zoo.metrics.results import coco_results
+from zoo.pose.decoders import Decoder
+from zoo.pose.preprocess import Fit, Order
+from zoo.pose.skeletons import to_coco
+from zoo.steps import reports
+from zoo.steps.bundle import preprocess
+from zoo.steps.provenance import Provenance
+from zoo.steps.step import Step
+
+DETECTIONS = "detections.json"
+
+
+class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
+    """Read, prepare, run, decode every image; judge what was found."""
+
+    exclusive: ClassVar[bool] = True  # it reports end-to-end images/s
+
+    backend: Backend
+    protocol: str
+    protocol_title: str
+    dataset_name: str
+    dataset: Dataset
+    fit: Fit
+    order: Order
+    decode: Decoder
+    metric: Metric
+    gates: dict[str, float] = {}
+    limit: int | None = None
+    skip_bad_images: bool = False
+
+    def tools(self) -> tuple[str, ...]:
+        """The distributions whose versions change the outcome."""
+        return ("numpy", "opencv-python-headless", "pycocotools", *self.backend.tools)
+
+    def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
+        """Reads `compiled` (and `photos`); writes report.json and detections.json (COCO results)."""
+        provenance = Provenance.read(given["compiled"])
+        if provenance.rehearsal:
+            failure = reports.Failure(
+                word="rehearsal",
+                message="the weights are seeded: there is nothing to score",
+                dataset=self.dataset_name,
+                fingerprint="",
+            )
+            reports.write(failure, out)
+            return
+        images = self.dataset.open(context, given.get("photos"))
+        annotations = images.annotations
+        if annotations is None:
+            raise StepFailed(f"{self.dataset_name} has no annotations", "accuracy needs a dataset with labels")
+        if self.limit:
+            images = images.subset(self.limit)
+        found, skipped, seconds, computed_in = self._find(given["compiled"], images, context)
+        ids = [sample.id for sample in images.samples if sample.name not in skipped]
+        context.report("judging")
+        figures = self.metric.evaluate(annotations, ids, found)
+        write_bytes(out / DETECTIONS, msgspec.json.encode(found))
+        report = reports.Accuracy(
+            figures={name: figures.get(name) for name in reports.FIGURES},
+            title=self.protocol_title,
+            protocol=self._protocol(images),
+            dataset=reports.Data(
+                name=self.dataset_name,
+                title=self.dataset.title or self.dataset_name,
+                digest=images.digest(context),
+                subset=f"the first {len(images.samples)}" if self.limit else "all",
+                demonstration=self.dataset.demonstration,
+            ),
+            images=len(ids),
+            skipped=tuple(skipped),
+            detections=len(found),
+            end_to_end_images_per_second=len(ids) / seconds if seconds else None,
+            shortfalls=tuple(
+                reports.Shortfall(metric=name, value=figures.get(name, 0.0), least=least)
+                for name, least in self.gates.items()
+                if figures.get(name, 0.0) < least
+            ),
+            machine=describe(),
+            computed_in=computed_in,
+        )
+        reports.write(report, out)
+
+    def facts(self, context: Context) -> Mapping[str, Any]:
+        """The dataset's digest, the instruction sets that change arithmetic, the threads."""
+        return {"dataset": self.dataset.digest(context), "isa": isa(), "threads": context.threads}
+
+    def verdict(self, artifact: Path) -> str:
+        """The figures that are under the recipe's gates."""
+        report = reports.read(artifact)
+        if not isinstance(report, reports.Accuracy) or self.limit:
+            return ""
+        return "; ".join(f"{s.metric} {s.value:.4f} is under the promised {s.least:g}" for s in report.shortfalls)
+
+    def _find(self, compiled: Path, images: Images, context: Context) -> tuple[list[dict[str, Any]], list[str], float, str]:
+        """COCO results, the images passed over, seconds without opening and warming up, and what was computed in."""
+        ready = preprocess(compiled).with_fit(self.fit, self.order)
+        found: list[dict[str, Any]] = []
+        skipped: list[str] = []
+        with self.backend.open(compiled, threads=context.threads) as runner:
+            name = next(iter(runner.inputs))
+            started = time.perf_counter()
+            for sample in context.track(images.samples, f"evaluating on {self.dataset_name}", len(images.samples)):
+                try:
+                    image = images.read(sample)
+                except BadImage:
+                    if not self.skip_bad_images:
+                        raise
+                    skipped.append(sample.name)
+                    continue
+                tensor, affine = ready.prepare(image)
+                poses = self.decode.decode(runner({name: tensor}), affine)
+                found += coco_results(to_coco(poses, self.decode.skeleton), sample.id)
+            return found, skipped, time.perf_counter() - started, runner.computed_in
+
+    def _protocol(self, images: Images) -> dict[str, Any]:
+        """All that would make the figures others; its fingerprint is the table that the row belongs to."""
+        return {
+            "name": self.protocol,
+            "boxes": "none: bottom-up",
+            "flip": False,
+            "scales": [1.0],
+            "fit": msgspec.to_builtins(self.fit),
+            "order": self.order,
+            "decode": msgspec.to_builtins(self.decode),
+            "metric": msgspec.to_builtins(self.metric),
+            "evaluator": "pycocotools",
+            "subset": f"the first {len(images.samples)}" if self.limit else "all",
+        }

@@ -1,0 +1,65 @@
+"""`Bundle`: a graph together with what its input is and where its weights came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zoo.files import write_bytes
+from zoo.pose.preprocess import Preprocess
+from zoo.record import canonical
+from zoo.steps.provenance import Provenance
+
+if TYPE_CHECKING:
+    import onnx
+
+MODEL = "model.onnx"
+INPUT = "input.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """`model.onnx`, `input.json` and `provenance.json` of one artifact.
+
+    The two records are also copied into the graph's own metadata, so a file that leaves the store still
+    explains itself.
+    """
+
+    graph: onnx.ModelProto
+    preprocess: Preprocess
+    provenance: Provenance
+
+    @classmethod
+    def read(cls, folder: Path) -> Bundle:
+        """Read the three files of an artifact."""
+        import onnx
+
+        return cls(onnx.load(folder / MODEL), preprocess(folder), Provenance.read(folder))
+
+    def write(self, out: Path) -> None:
+        """Check the graph (ONNX's full check and a load in ONNX Runtime) and write the three files."""
+        import onnx
+
+        from zoo.edits.graph import checked
+
+        graph = checked(self.graph)
+        known = {"zoo.input": canonical(self.preprocess).decode(), "zoo.weights": canonical(self.provenance).decode()}
+        del graph.metadata_props[:]
+        for key, value in known.items():
+            graph.metadata_props.add(key=key, value=value)
+        onnx.save(graph, out / MODEL)
+        write_bytes(out / INPUT, canonical(self.preprocess) + b"\n")
+        self.provenance.write(out)
+
+
+def preprocess(folder: Path) -> Preprocess:
+    """How images are prepared for the model in the artifact `folder`."""
+    return msgspec.json.decode((folder / INPUT).read_bytes(), type=Preprocess)
+
+
+def model_size(folder: Path) -> int:
+    """Bytes of the model in an artifact, without the records beside it."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.suffix != ".json")

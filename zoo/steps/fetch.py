@@ -1,0 +1,65 @@
+"""Bytes from elsewhere: weights, and photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.context import Context
+from zoo.errors import WeightsUnreachable
+from zoo.files import digest_file
+from zoo.sources import LocalFile, Source
+from zoo.sources.fetch import fetch
+from zoo.sources.lock import of_recipe
+from zoo.steps.provenance import Provenance
+from zoo.steps.step import Step
+
+
+class FetchWeights(Step, frozen=True, kw_only=True, tag="fetch"):
+    """Take the weights from the first source that has them."""
+
+    owner: str
+    sources: tuple[Source, ...]
+    rehearse: bool = False
+
+    def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
+        """Writes the files and provenance.json. Raises WeightsUnreachable, or takes none where `rehearse`."""
+        try:
+            found = fetch(self.sources, out, context, self.locked(context.lock))
+        except WeightsUnreachable:
+            if not self.rehearse:
+                raise
+            Provenance(source="seeded", files={}, substitute="seeded, for a rehearsal", rehearsal=True).write(out)
+            return
+        source = self.sources[found.source]
+        Provenance(source=source.describe(), files=found.files, reader=source.reader, substitute=source.substitute).write(out)
+
+    def locked(self, lock: Mapping[str, str]) -> dict[str, str]:
+        """The lock's entries for these files: name -> sha256."""
+        return of_recipe(lock, self.owner)
+
+    def facts(self, context: Context) -> Mapping[str, Any]:
+        """The lock, and what a file of the user's own holds now."""
+        own = [context.path(file.path) for source in self.sources if isinstance(source, LocalFile) for file in source.files if file.path]
+        return {"lock": self.locked(context.lock), "files": [digest_file(path) for path in own if path.is_file()]}
+
+
+class FetchPhotos(Step, frozen=True, kw_only=True, tag="fetch_photos"):
+    """Take every file of every source: a dataset's photographs."""
+
+    owner: str
+    sources: tuple[Source, ...]
+
+    def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
+        """Writes the photographs."""
+        for source in self.sources:
+            fetch((source,), out, context, self.locked(context.lock))
+
+    def locked(self, lock: Mapping[str, str]) -> dict[str, str]:
+        """The lock's entries for these files: name -> sha256."""
+        return of_recipe(lock, self.owner)
+
+    def facts(self, context: Context) -> Mapping[str, Any]:
+        """The lock."""
+        return {"lock": self.locked(context.lock)}

@@ -1,0 +1,189 @@
+"""Proof that a model still computes what the original computes, on real images, through Polygraphy's Comparator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from zoo.backends import Backend, OnnxRuntime
+from zoo.context import Context
+from zoo.datasets import Dataset
+from zoo.errors import StepFailed
+from zoo.machine import describe, isa
+from zoo.models import Model
+from zoo.record import Record
+from zoo.steps import reports
+from zoo.steps.bundle import preprocess
+from zoo.steps.export import load
+from zoo.steps.images import feeds
+from zoo.steps.step import Step
+
+if TYPE_CHECKING:
+    from zoo.backends.runner import Runner
+
+
+class Gate(Record, frozen=True, kw_only=True):
+    """How far outputs may be from their reference: one of the two measures."""
+
+    relative: Annotated[float | None, Meta(description="the largest difference, in parts of the output's largest absolute value", gt=0)] = (
+        None
+    )
+    snr: Annotated[float | None, Meta(description="the least ratio of signal to noise, in dB")] = None
+    reason: Annotated[str, Meta(description="why it is looser than the default; the report repeats it")] = ""
+
+    def __post_init__(self) -> None:
+        if (self.relative is None) == (self.snr is None):
+            raise ValueError("say either relative or snr")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A model on the way from the original to the target: how it is opened, and how its images are prepared."""
+
+    name: str
+    open: Callable[[], AbstractContextManager[Runner]]
+    folder: Path
+
+
+class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
+    """Run every stage on the same images and hold each against the first.
+
+    With `model`, the first is the PyTorch module and the others the exported and the edited ONNX file;
+    with `backend`, the first is the edited ONNX file and the other the compiled target.
+    """
+
+    model: Model | None = None
+    backend: Backend | None = None
+    gate: Gate
+    dataset: Dataset
+    images: int
+
+    def tools(self) -> tuple[str, ...]:
+        """The distributions whose versions change the outcome."""
+        runtime = self.backend.tools if self.backend else ("torch",)
+        return ("onnxruntime", "opencv-python-headless", "polygraphy", *runtime)
+
+    def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
+        """Reads `weights`, `exported`, `model` or `model`, `compiled` (and `photos`); writes report.json."""
+        from polygraphy.comparator import Comparator
+
+        from zoo.backends.polygraphy import PolygraphyRunner
+
+        stages = self._stages(given, context)
+        names: list[str] = []
+        computed_in = ""
+        results = []
+        for stage in stages:
+            context.report(f"running {stage.name}")
+            with stage.open() as runner:
+                bound = next(iter(runner.inputs))
+                tensors = dict(feeds(self.dataset, given.get("photos"), self.images, preprocess(stage.folder), bound, context))
+                names = list(tensors)
+                computed_in = runner.computed_in
+                results.append(Comparator.run([PolygraphyRunner(runner, stage.name)], data_loader=list(tensors.values())))
+        found = Comparison(self.gate, [stage.name for stage in stages], names)
+        # PyTorch and the ONNX files are each held against the first: errors must not hide behind one another
+        pairs = [(0, index) for index in range(1, len(stages))]
+        Comparator.compare_accuracy(results, comparisons=pairs, compare_func=found)
+        report = reports.Parity(
+            comparisons=tuple(found.worst.values()),
+            images=len(names),
+            machine=describe(),
+            computed_in=computed_in,
+            digests={"images": self.dataset.digest(context)},
+        )
+        reports.write(report, out)
+
+    def facts(self, context: Context) -> Mapping[str, Any]:
+        """The images' digest and the instruction sets that change arithmetic."""
+        return {"dataset": self.dataset.digest(context), "isa": isa()}
+
+    def verdict(self, artifact: Path) -> str:
+        """The worst comparison, where one failed."""
+        report = reports.read(artifact)
+        if not isinstance(report, reports.Parity):
+            raise AssertionError(f"{artifact} is no parity report")
+        return "" if report.passed else str(report.worst)
+
+    def _stages(self, given: Mapping[str, Path], context: Context) -> Sequence[Stage]:
+        plain = OnnxRuntime()
+
+        def onnx(name: str, folder: Path) -> Stage:
+            return Stage(name, partial(plain.open, folder, threads=context.threads), folder)
+
+        if self.model:
+            from zoo.backends.torch import Torch
+
+            module = load(self.model, given["weights"], context)[0]
+            torch = Stage("PyTorch", partial(Torch, module, tuple(self.model.outputs)), given["exported"])
+            return (torch, onnx("exported ONNX", given["exported"]), onnx("edited ONNX", given["model"]))
+        if self.backend is None:
+            raise AssertionError("parity of nothing")
+        target = Stage("target", partial(self.backend.open, given["compiled"], threads=context.threads), given["compiled"])
+        return (onnx("edited ONNX", given["model"]), target)
+
+
+class Comparison:
+    """Polygraphy's compare function: keeps, for each output of each candidate, the image where it is worst."""
+
+    def __init__(self, gate: Gate, stages: Sequence[str], images: Sequence[str]) -> None:
+        self.gate = gate
+        self.worst: dict[tuple[str, str], reports.Comparison] = {}
+        self._stages = stages
+        self._images = images
+        self._count: dict[str, int] = {}
+
+    def __call__(self, reference: Any, candidate: Any) -> dict[str, bool]:
+        """Compare the outputs of one image. Raises StepFailed where the two share none, or their shapes differ."""
+        name = candidate.runner_name
+        image = self._images[self._count.setdefault(name, 0)]
+        self._count[name] += 1
+        common = [output for output in candidate if output in reference]
+        if not common:
+            raise StepFailed(
+                f"{name} has none of the outputs of {reference.runner_name}", "is an edit renaming them? rename in the recipe's own edits"
+            )
+        passed = {}
+        for output in common:
+            found = self._compare(reference.runner_name, name, output, image, reference[output], candidate[output])
+            known = self.worst.get((name, output))
+            if known is None or found.margin < known.margin:
+                self.worst[name, output] = found
+            passed[output] = found.passed
+        return passed
+
+    def _compare(
+        self, reference: str, candidate: str, output: str, image: str, wanted: NDArray[np.float32], got: NDArray[np.float32]
+    ) -> reports.Comparison:
+        if wanted.shape != got.shape:
+            raise StepFailed(f"{candidate}: {output} has the shape {got.shape}, and in {reference} {wanted.shape}")
+        expected, found = wanted.astype(np.float64), got.astype(np.float64)
+        if not np.isfinite(found).all():
+            raise StepFailed(f"{candidate}: {output} holds nan or infinity on {image}", "does the precision hold its range?")
+        difference = np.abs(found - expected)
+        where = np.unravel_index(int(difference.argmax()), difference.shape)
+        noise = float((difference**2).mean())
+        power = float((expected**2).mean())
+        return reports.Comparison(
+            reference=reference,
+            candidate=candidate,
+            output=output,
+            largest=float(difference[where]),
+            scale=float(np.abs(expected).max()),
+            snr_db=10 * float(np.log10(max(power, np.finfo(float).tiny) / noise)) if noise else None,
+            image=image,
+            where=tuple(int(index) for index in where),
+            expected=float(expected[where]),
+            found=float(found[where]),
+            measure="relative" if self.gate.relative is not None else "snr",
+            limit=self.gate.relative or self.gate.snr or 0.0,
+            reason=self.gate.reason,
+        )
