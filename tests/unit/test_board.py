@@ -1,0 +1,399 @@
+"""The leaderboard: results become rows, tables and text."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoo.board.columns import COLUMNS, number, pick, published_text
+from zoo.board.markdown import markdown
+from zoo.board.results import Result, Weights, decode, encode, load, path_of
+from zoo.board.rows import rows
+from zoo.board.tables import Table, tables, to_json, words
+from zoo.errors import UsageError, ZooError
+from zoo.machine import Gpu, Machine
+from zoo.measure.latency import Timing
+from zoo.steps.reports import Accuracy, Comparison, Data, Failure, Latency, Parity, Published, Shortfall
+
+MACHINE = Machine(cpu="A CPU", architecture="x86_64", isa=("avx2", "avx512_vnni"), cores=2, threads=2, memory_bytes=8 << 30, os="Linux 6")
+ORIGINAL = {"fit": {"type": "height", "height": 368}, "flip": False, "scales": [1.0]}
+MINI = Data(name="mini", title="COCO mini", digest="0123456789abcdef")
+
+
+def accuracy(ap: float | None = 0.4467, protocol: dict[str, Any] | None = None, **changes: Any) -> Accuracy:
+    fields: dict[str, Any] = {
+        "figures": {"AP": ap, "AP50": 0.6768, "APM": None},
+        "title": "original evaluation",
+        "protocol": protocol or ORIGINAL,
+        "dataset": MINI,
+        "images": 97,
+        "detections": 213,
+        "end_to_end_images_per_second": 3.5,
+        "machine": MACHINE,
+        "computed_in": "fp32",
+    }
+    return Accuracy(**(fields | changes))
+
+
+def latency(**timing: Any) -> Latency:
+    fields: dict[str, Any] = {
+        "runs": 50,
+        "batch": 1,
+        "images": 50,
+        "seconds": 2.0,
+        "median_ms": 39.5,
+        "p90_ms": 41.0,
+        "p99_ms": 45.25,
+        "mean_ms": 40.0,
+        "images_per_second": 25.0,
+        "warmup_runs": 10,
+        "yardstick_before_ms": 1.0,
+        "yardstick_after_ms": 1.0,
+        "spread": 1.04,
+        "others_cores": 0.0,
+    }
+    return Latency(
+        timing=Timing(**(fields | timing)),
+        threads=2,
+        shapes={"data": (1, 3, 256, 456)},
+        peak_memory_bytes=123_400_000,
+        size_bytes=16_000_000,
+        machine=MACHINE,
+        computed_in="fp32",
+    )
+
+
+def parity(largest: float = 1e-6, reason: str = "") -> Parity:
+    found = Comparison(
+        reference="edited ONNX",
+        candidate="target",
+        output="pafs",
+        largest=largest,
+        scale=1.0,
+        snr_db=100.0,
+        image="a.jpg",
+        where=(0, 1),
+        expected=0.5,
+        found=0.25,
+        measure="relative",
+        limit=1e-3,
+        reason=reason,
+    )
+    return Parity(comparisons=(found,), images=3, machine=MACHINE, computed_in="fp32")
+
+
+def result(recipe: str = "alpha", target: str = "onnxruntime-fp32", **changes: Any) -> Result:
+    fields: dict[str, Any] = {
+        "machine": "bench",
+        "description": MACHINE,
+        "recipe": recipe,
+        "title": recipe.title(),
+        "task": "body_pose",
+        "weights": Weights(title="official", licence="Apache-2.0"),
+        "target": target,
+        "backend": "onnxruntime",
+        "device": "cpu",
+        "precision": "fp32",
+        "computed_in": "fp32",
+        "parity": parity(),
+        "accuracy": (accuracy(),),
+        "latency": latency(),
+        "size_bytes": 16_000_000,
+        "key": "k",
+        "definition": "d",
+    }
+    return Result(**(fields | changes))
+
+
+def only(*results: Result, columns: tuple[str, ...] = (), definitions: dict[str, str] | None = None) -> Table:
+    """The one table that these results make."""
+    (table,) = tables(rows(results, definitions), columns)
+    return table
+
+
+def cells(table: Table, name: str) -> list[str]:
+    """A column, top to bottom."""
+    return [COLUMNS[name].text(row) for row in table.rows]
+
+
+def test_a_small_board_looks_like_this() -> None:
+    better = result("beta", weights=Weights(title="official", licence="CC", substitute="dequantised | by us"), accuracy=(accuracy(0.5),))
+    text = markdown(
+        tables(
+            rows([result(), better], {"alpha/onnxruntime-fp32": "d", "beta/onnxruntime-fp32": "new"}),
+            ("rank", "model", "weights", "AP", "network", "parity"),
+        )
+    )
+    assert text.startswith("# Leaderboard\n")
+    assert (
+        """\
+## Body pose: COCO mini (original evaluation)
+
+|   # | model           | weights              |    AP | images/s, network alone | parity               |
+| --: | --------------- | -------------------- | ----: | ----------------------: | -------------------- |
+|   1 | Beta (outdated) | dequantised \\| by us | .5000 |                    25.0 | ok, 1.0e-06 of scale |
+|   2 | Alpha           | official             | .4467 |                    25.0 | ok, 1.0e-06 of scale |
+
+* Dataset: COCO mini, 97 images (subset: all; digest 0123456789ab).
+* Protocol: original evaluation; fit height (height 368); flip no; scales [1]. Fingerprint """
+        in text
+    )
+    assert "\n* Machine bench: A CPU, 2 cores, 8 GiB, avx2 avx512_vnni, Linux 6.\n* Timed with 2 threads.\n" in text
+    assert "* Beta on onnxruntime-fp32: outdated: recipe, weights or code have changed" in text
+    assert 'What others head "IOU@0.5" is OKS AP50.' in text
+
+
+def test_rows_are_ranked_by_ap_and_equal_ones_share_a_rank() -> None:
+    found = rows([result(name, accuracy=(accuracy(ap),)) for name, ap in (("a", 0.3), ("b", 0.5), ("c", 0.5), ("d", 0.4))])
+    assert [(row.result.recipe, row.rank) for row in found] == [("b", 1), ("c", 1), ("d", 3), ("a", 4)]
+
+
+def test_another_protocol_is_another_table() -> None:
+    built = tables(rows([result("a"), result("b", accuracy=(accuracy(0.9, {"flip": True}),))]))
+    assert len(built) == 2
+    assert {row.rank for table in built for row in table.rows} == {1}
+
+
+def test_the_same_name_for_other_images_is_another_table() -> None:
+    other = msgspec.structs.replace(MINI, digest="ffff")
+    assert len(tables(rows([result("a"), result("b", accuracy=(accuracy(dataset=other),))]))) == 2
+
+
+def test_one_result_stands_in_the_table_of_each_of_its_protocols() -> None:
+    both = result(accuracy=(accuracy(), accuracy(0.42, {"protocol": "Open Model Zoo"}, title="Open Model Zoo")))
+    assert len(tables(rows([both]))) == 2
+
+
+def test_a_rehearsal_says_so_and_never_a_number() -> None:
+    weights = Weights(title="official", licence="Apache-2.0", rehearsal=True)
+    table = only(result("a", weights=weights, accuracy=(accuracy(0.9999),)), result("b"))
+    assert cells(table, "AP") == [".4467", "rehearsal"]
+    assert cells(table, "end_to_end") == ["3.50", "rehearsal"]
+    assert cells(table, "network") == ["25.0", "25.0"]
+    assert cells(table, "weights")[1] == "rehearsal: seeded, not trained"
+    assert table.rows[1].rank is None
+    assert "9999" not in markdown([table]) + str(to_json([table]))
+
+
+def test_a_row_is_outdated_when_its_definition_changed_or_went() -> None:
+    one, two, three = result("a"), result("b"), result("c")
+    found = rows([one, two, three], {"a/onnxruntime-fp32": "d", "b/onnxruntime-fp32": "other"})
+    assert {row.result.recipe: row.outdated for row in found} == {"a": False, "b": True, "c": True}
+    assert not any(row.outdated for row in rows([one, two, three]))
+
+
+def test_an_outdated_row_is_marked_whatever_columns_are_shown() -> None:
+    table = only(result(), columns=("AP", "size"), definitions={})
+    assert table.cells(table.rows[0]) == [".4467", "16.0 MB (outdated)"]
+
+
+def test_a_failed_cell_says_why_in_a_word_and_below_in_a_sentence() -> None:
+    broken = result(
+        "b",
+        accuracy=(Failure(word="bad image", message="7.jpg cannot be read", dataset="mini"),),
+        latency=Failure(word="no GPU", message="there is no GPU here"),
+        parity=Failure(word="no torch", message="torch is not installed."),
+    )
+    table = only(broken, result("b", "openvino-fp32"))
+    assert cells(table, "AP") == [".4467", "bad image"]
+    assert cells(table, "network") == ["25.0", "no GPU"]
+    assert cells(table, "parity")[1] == "no torch"
+    assert "B on onnxruntime-fp32: no GPU: there is no GPU here." in table.lines
+    assert "B on onnxruntime-fp32: no torch: torch is not installed." in table.lines
+
+
+def test_a_failed_parity_is_a_failed_cell_with_output_place_and_figures() -> None:
+    table = only(result(parity=parity(0.25)))
+    assert cells(table, "parity") == ["FAILED, 2.5e-01 of scale"]
+    assert any("farthest apart at pafs[0, 1] of a.jpg: 0.25 for 0.5" in line for line in table.lines)
+
+
+def test_a_looser_gate_repeats_its_reason() -> None:
+    assert (
+        "Alpha on onnxruntime-fp32: a looser parity gate, because INT8 was trained."
+        in only(result(parity=parity(reason="INT8 was trained"))).lines
+    )
+
+
+def test_a_target_that_was_built_and_not_run_stands_beside_its_siblings() -> None:
+    built = result(target="tensorrt-fp16", accuracy=(), latency=None, parity=None, note="built with TensorRT-RTX, not run")
+    table = only(result(), built)
+    assert [row.result.target for row in table.rows] == ["onnxruntime-fp32", "tensorrt-fp16"]
+    assert cells(table, "AP")[1] == "not measured"
+    assert cells(table, "note")[1] == "built with TensorRT-RTX, not run"
+    assert "Alpha on tensorrt-fp16: built with TensorRT-RTX, not run." in table.lines
+
+
+def test_a_recipe_without_any_accuracy_has_a_table_of_its_own() -> None:
+    built = tables(rows([result("a", accuracy=()), result("b")]))
+    assert [table.heading for table in built] == ["Body pose: COCO mini (original evaluation)", "Body pose, without an accuracy"]
+
+
+def test_a_demonstration_is_headed_as_one_and_comes_after_real_data() -> None:
+    photos = Data(name="photos", title="Three photos", digest="00", demonstration=True)
+    built = tables(
+        rows([result(accuracy=(accuracy(0.8, dataset=photos, images=3), accuracy(dataset=msgspec.structs.replace(MINI, name="zz"))))])
+    )
+    assert built[1].heading == "Body pose: Three photos, demonstration on 3 images (original evaluation)"
+
+
+def test_published_figures_always_name_their_protocol() -> None:
+    figures = (
+        Published(metric="AP", value=0.428, protocol="full val2017, Open Model Zoo protocol", source="OMZ"),
+        Published(metric="images/s", value=21030.833, protocol="executions of a batch-1 engine counted as 32", source="MR-V100"),
+    )
+    assert published_text(figures) == (
+        "AP .428 (full val2017, Open Model Zoo protocol); images/s 21030.8 (executions of a batch-1 engine counted as 32)"
+    )
+
+
+def test_the_two_throughputs_cannot_be_mistaken() -> None:
+    headings = [COLUMNS["network"].heading, COLUMNS["end_to_end"].heading]
+    assert headings == ["images/s, network alone", "images/s, end to end"]
+
+
+def test_a_noisy_machine_and_bad_images_and_shortfalls_are_said() -> None:
+    report = accuracy(skipped=("7.jpg",), images=96, shortfalls=(Shortfall(metric="AP", value=0.4467, least=0.45),))
+    lines = "\n".join(only(result(accuracy=(report,), latency=latency(noise=("p90 is 2.00 times p50",)))).lines)
+    assert "the machine was noisy while it was timed: p90 is 2.00 times p50" in lines
+    assert "1 bad image skipped (7.jpg)" in lines
+    assert "AP 0.4467 is under the promised 0.45" in lines
+
+
+def test_the_machine_is_shown_where_rows_come_from_more_than_one() -> None:
+    other = result(machine="laptop", description=msgspec.structs.replace(MACHINE, cpu="Another"))
+    assert only(result(), columns=("model", "AP")).columns == ("model", "AP")
+    table = only(result(), other, columns=("model", "AP"))
+    assert table.columns == ("model", "machine", "AP")
+    assert sum(line.startswith("Machine ") for line in table.lines) == 2
+
+
+def test_a_gpu_is_named_only_where_a_row_ran_on_it() -> None:
+    machine = msgspec.structs.replace(MACHINE, gpus=(Gpu(name="NVIDIA H200", driver="580", compute_capability="9.0"),))
+    assert not any("H200" in line for line in only(result(description=machine)).lines)
+    assert any("H200 (driver 580, compute capability 9.0)" in line for line in only(result(description=machine, device="cuda:0")).lines)
+
+
+def test_an_unknown_column_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="no column 'netwrk'") as caught:
+        pick(["AP", "netwrk"])
+    assert caught.value.hint == "did you mean network?"
+
+
+def test_every_column_writes_every_kind_of_row() -> None:
+    bare = result(accuracy=(), latency=None, parity=None, size_bytes=None, computed_in="")
+    for row in rows([bare, result("b")]):
+        for name, column in COLUMNS.items():
+            assert column.text(row), name
+
+
+def test_a_protocol_reads_as_words() -> None:
+    assert words({"decode": {"type": "paf", "peak": 0.1}, "flip": False, "boxes": None}) == "boxes none; decode paf (peak 0.1); flip no"
+
+
+def test_numbers_keep_about_three_digits() -> None:
+    assert [number(value) for value in (0.5321, 8.137, 97.34, 21030.833)] == ["0.532", "8.14", "97.3", "21030.8"]
+
+
+def test_no_results_make_a_board_that_says_so() -> None:
+    assert "Nothing has been measured yet." in markdown(tables(rows([])))
+
+
+protocols = st.sampled_from([ORIGINAL, {"flip": True}, {"name": "omz"}])
+reports = st.builds(
+    accuracy,
+    st.none() | st.floats(0, 1),
+    protocols,
+    end_to_end_images_per_second=st.none() | st.floats(0.001, 1e5),
+) | st.builds(Failure, word=st.just("broken"), message=st.just("it broke"), dataset=st.sampled_from(["", "mini", "else"]))
+results = st.lists(
+    st.builds(
+        result,
+        st.sampled_from("abc"),
+        st.sampled_from(["onnxruntime-int8", "tensorrt-fp16"]),
+        machine=st.sampled_from(["bench", "laptop"]),
+        accuracy=st.lists(reports, max_size=2).map(tuple),
+        latency=st.none() | st.builds(latency) | st.just(Failure(word="no GPU", message="there is no such thing")),
+        parity=st.none() | st.builds(parity, st.floats(0, 10)),
+        weights=st.builds(Weights, title=st.just("w"), licence=st.just("l"), rehearsal=st.booleans()),
+        task=st.sampled_from(["body_pose", "hand_pose"]),
+    ),
+    max_size=6,
+    unique_by=path_of,
+)
+
+
+@settings(deadline=None)
+@given(results, st.randoms())
+def test_the_same_results_give_the_same_bytes_in_any_order(found: list[Result], random: Any) -> None:
+    shuffled = list(found)
+    random.shuffle(shuffled)
+    one, two = tables(rows(found)), tables(rows(shuffled))
+    assert markdown(one) == markdown(two)
+    assert msgspec.json.encode(to_json(one)) == msgspec.json.encode(to_json(two))
+
+
+@settings(deadline=None)
+@given(results)
+def test_rows_are_never_ranked_across_protocols_and_nothing_is_nan(found: list[Result]) -> None:
+    built = tables(rows(found))
+    for table in built:
+        assert {row.key for row in table.rows} == {table.key}
+        measured = [row for row in table.rows if row.rank]
+        for row in measured:
+            assert isinstance(row.accuracy, Accuracy)
+            assert row.accuracy.fingerprint == table.key.fingerprint
+            assert row.result.task == table.key.task
+        aps = [row.figure("AP") or 0.0 for row in measured]
+        assert aps == sorted(aps, reverse=True)
+    assert not re.search(r"\b(nan|inf|None)\b", markdown(built), re.IGNORECASE)
+    assert not any(
+        isinstance(value, float) and not math.isfinite(value)
+        for table in to_json(built)
+        for row in table["rows"]
+        for value in row["cells"].values()
+    )
+    shown = {path_of(row.result) for table in built for row in table.rows}
+    assert shown == {path_of(one) for one in found}, "a result was lost"
+
+
+def write(folder: Path, one: Result, place: Path | None = None) -> Path:
+    path = folder / (place or path_of(one))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode(one))
+    return path
+
+
+def test_a_folder_of_results_is_read_back(tmp_path: Path) -> None:
+    some = [result("b"), result("a"), result("a", machine="laptop", accuracy=(Failure(word="w", message="m"),))]
+    for one in some:
+        write(tmp_path, one)
+    assert load(tmp_path) == [some[1], some[0], some[2]]
+    assert load(tmp_path / "none") == []
+
+
+def test_every_bad_file_is_named_at_once(tmp_path: Path) -> None:
+    write(tmp_path, result("a")).write_text("{")
+    write(tmp_path, result("b")).write_text('{"format": 2}')
+    path = write(tmp_path, result("c"))
+    path.write_text(path.read_text().replace('"precision"', '"precison"'))
+    write(tmp_path, result("d"), Path("bench/d/openvino-fp32.json"))
+    with pytest.raises(ZooError) as caught:
+        load(tmp_path)
+    lines = caught.value.message.splitlines()
+    assert lines[0].startswith("bench/a/onnxruntime-fp32.json: ")
+    assert lines[1].startswith("bench/b/onnxruntime-fp32.json: this is no result of format 1 (it says 2)")
+    assert "precison" in lines[2]
+    assert lines[3] == "bench/d/openvino-fp32.json: its content belongs in bench/d/onnxruntime-fp32.json"
+
+
+def test_a_result_is_the_same_bytes_after_a_round_trip() -> None:
+    one = result(accuracy=(accuracy(), Failure(word="w", message="m")))
+    assert encode(decode(encode(one), "x")) == encode(one)

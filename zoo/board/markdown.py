@@ -1,0 +1,70 @@
+"""Tables become LEADERBOARD.md: aligned, so that it reads as well raw as rendered."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from zoo.board.columns import COLUMNS
+from zoo.board.tables import Table
+
+TITLE = "# Leaderboard"
+INTRODUCTION = """\
+Generated from `results/` by `zoo board`; do not edit. Rows are ranked by AP within one table, and a table holds one task, one
+dataset and one protocol: figures of different tables do not compare."""
+FOOTNOTES = """\
+## How to read it
+
+* **images/s, network alone** is the compiled model on tensors that were ready: no reading, no preparing, no decoding. Images are
+  counted in the tensors that were bound. **images/s, end to end** is the whole way from files to poses, one image after the other.
+* p50, p90 and p99 are of one call, that is of a whole batch. Peak memory is that of a process that did nothing else.
+* **computed in** is what the runtime says that it did, whatever precision was asked for.
+* AP and its kin are COCO's, by object keypoint similarity (OKS), from 0 to 1. What others head "IOU@0.5" is OKS AP50.
+* **published** are the authors' figures, each in its own protocol: they compare with a row only where the protocols agree.
+* **parity** is the largest difference in parts of the reference's scale, or the signal-to-noise ratio, on real images.
+* A row of **rehearsal** was built with seeded weights: it can be timed, and has no accuracy.
+* An **outdated** row was measured before its recipe, its weights or the code changed."""
+
+
+def markdown(tables: Sequence[Table]) -> str:
+    """The whole document, ending in a newline; the same for the same tables."""
+    parts = [TITLE, INTRODUCTION]
+    if not tables:
+        parts.append("Nothing has been measured yet.")
+    for table in tables:
+        parts += [f"## {_inline(table.heading)}", grid(table)]
+        if table.lines:
+            parts.append("\n".join(f"* {_inline(line)}" for line in table.lines))
+    return "\n\n".join([*parts, FOOTNOTES]) + "\n"
+
+
+def grid(table: Table) -> str:
+    """The table alone, its columns padded to equal width."""
+    header = [_cell(text) for text in table.header()]
+    body = [[_cell(text) for text in table.cells(row)] for row in table.rows]
+    widths = [max(3, *(_width(line[index]) for line in [header, *body])) for index in range(len(header))]
+    right = [COLUMNS[name].align == "right" for name in table.columns]
+    rule = ["-" * (width - 1) + ":" if flush else "-" * width for width, flush in zip(widths, right, strict=True)]
+    return "\n".join(_line(line, widths, right) for line in [header, rule, *body])
+
+
+def _line(cells: Iterable[str], widths: Iterable[int], right: Iterable[bool]) -> str:
+    padded = []
+    for cell, width, flush in zip(cells, widths, right, strict=True):
+        space = " " * (width - _width(cell))
+        padded.append(space + cell if flush else cell + space)
+    return "| " + " | ".join(padded) + " |"
+
+
+def _cell(text: str) -> str:
+    """On one line, and without a bar that would begin the next cell."""
+    return _inline(text).replace("|", "\\|")
+
+
+def _inline(text: str) -> str:
+    return " ".join(text.split()).replace("<", "&lt;")
+
+
+def _width(text: str) -> int:
+    """Columns that it takes on a screen: two for a wide character, none for one that combines."""
+    return sum(0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

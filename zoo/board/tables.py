@@ -1,0 +1,177 @@
+"""Rows become tables: a heading, the chosen columns, and below it all that the figures mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from zoo.board.columns import COLUMNS, pick
+from zoo.board.rows import Key, Row, dataset_of
+from zoo.machine import Machine
+from zoo.steps.reports import Accuracy, Failure
+
+TASKS = {"body_pose": "Body pose", "hand_pose": "Hand pose"}
+OUTDATED = " (outdated)"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one task, dataset and protocol."""
+
+    key: Key
+    heading: str
+    columns: tuple[str, ...]
+    """Names in COLUMNS."""
+    rows: tuple[Row, ...]
+    lines: tuple[str, ...]
+    """What is said below it."""
+
+    def header(self) -> list[str]:
+        """The columns' headings."""
+        return [COLUMNS[name].heading for name in self.columns]
+
+    def cells(self, row: Row) -> list[str]:
+        """A row as people read it; an outdated one says so in its first cell that holds words."""
+        texts = [COLUMNS[name].text(row) for name in self.columns]
+        if row.outdated:
+            place = next((index for index, name in enumerate(self.columns) if name in ("model", "target")), len(texts) - 1)
+            texts[place] += OUTDATED
+        return texts
+
+
+def tables(rows: Iterable[Row], columns: Iterable[str] = ()) -> list[Table]:
+    """One table for each key, those with an accuracy first; `rows` as `zoo.board.rows.rows` gives them.
+
+    columns: which of COLUMNS, in order; none: all. The machine is shown wherever a table has rows of more than one. The note is
+    left out where no row has any. Raises UsageError for a column that does not exist."""
+    chosen = pick(columns)
+    groups = [(key, tuple(group)) for key, group in groupby(rows, key=lambda row: row.key)]
+    groups.sort(key=lambda item: (item[0].task, not item[0].dataset, _demonstration(item[1]), item[0]))
+    return [_table(key, group, chosen) for key, group in groups]
+
+
+def to_json(built: Sequence[Table]) -> list[dict[str, Any]]:
+    """The tables as plain data for programs: raw values, and beside them the word where there is none."""
+    return [
+        {
+            "heading": table.heading,
+            "task": table.key.task,
+            "dataset": table.key.dataset,
+            "fingerprint": table.key.fingerprint,
+            "columns": list(table.columns),
+            "rows": [_plain(table, row) for row in table.rows],
+            "notes": list(table.lines),
+        }
+        for table in built
+    ]
+
+
+def _plain(table: Table, row: Row) -> dict[str, Any]:
+    cells = {name: COLUMNS[name].value(row) for name in table.columns}
+    identity = {"recipe": row.result.recipe, "target": row.result.target, "machine": row.result.machine, "key": row.result.key}
+    state = {"rank": row.rank, "outdated": row.outdated, "rehearsal": row.rehearsal}
+    missing = {name: COLUMNS[name].text(row) for name, value in cells.items() if value is None}
+    return {**identity, **state, "cells": cells, "missing": missing}
+
+
+def _table(key: Key, group: tuple[Row, ...], chosen: tuple[str, ...]) -> Table:
+    names = [name for name in chosen if name != "note" or any(row.result.note for row in group)]
+    if len({row.result.machine for row in group}) > 1 and "machine" not in names:
+        names.insert(1 + max((names.index(name) for name in ("model", "target") if name in names), default=-1), "machine")
+    return Table(key, _heading(key, group), tuple(names), group, tuple(_lines(group)))
+
+
+def _heading(key: Key, group: tuple[Row, ...]) -> str:
+    task = TASKS.get(key.task, key.task)
+    dataset = dataset_of(group)
+    if dataset is None:
+        return f"{task}, without an accuracy"
+    images = max(row.accuracy.images for row in group if isinstance(row.accuracy, Accuracy))
+    protocol = next(row.accuracy.title for row in group if isinstance(row.accuracy, Accuracy))
+    if dataset.demonstration:
+        return f"{task}: {dataset.title}, demonstration on {_count(images, 'image')} ({protocol})"
+    return f"{task}: {dataset.title} ({protocol})"
+
+
+def _lines(group: tuple[Row, ...]) -> list[str]:
+    """Dataset, protocol, machines, then what is to be said of single rows."""
+    found: list[str] = []
+    measured = [row.accuracy for row in group if isinstance(row.accuracy, Accuracy)]
+    if measured:
+        data, images = measured[0].dataset, sorted({report.images for report in measured})
+        counts = " or ".join(_count(number, "image") for number in images)
+        found.append(f"Dataset: {data.title}, {counts} (subset: {data.subset}; digest {data.digest[:12]}).")
+        found.append(f"Protocol: {measured[0].title}; {words(measured[0].protocol)}. Fingerprint {measured[0].fingerprint[:12]}.")
+    described = {(row.result.machine, machine_words(row.result.description, row.result.device)) for row in group}
+    found += [f"Machine {name}: {text}." for name, text in sorted(described)]
+    threads = sorted({row.latency.threads for row in group if row.latency})
+    if threads:
+        found.append(f"Timed with {' or '.join(_count(number, 'thread') for number in threads)}.")
+    for row in group:
+        found += [f"{row.result.title} on {row.result.target}: {line}." for line in _of_row(row)]
+    return list(dict.fromkeys(found))
+
+
+def _of_row(row: Row) -> list[str]:
+    """Whatever a reader has to know of one row before believing it."""
+    result, found = row.result, []
+    if row.outdated:
+        found.append("outdated: recipe, weights or code have changed since it was measured")
+    if result.note:
+        found.append(result.note)
+    if row.latency and row.latency.timing.noisy:
+        found.append(f"the machine was noisy while it was timed: {', '.join(row.latency.timing.noise)}")
+    if row.parity:
+        reasons = {comparison.reason for comparison in row.parity.comparisons if comparison.reason}
+        found += [f"a looser parity gate, because {reason}" for reason in sorted(reasons)]
+        if not row.parity.passed:
+            found.append(f"parity {row.parity.worst}")
+    if isinstance(row.accuracy, Accuracy) and not row.rehearsal:
+        if row.accuracy.skipped:
+            found.append(f"{_count(len(row.accuracy.skipped), 'bad image')} skipped ({', '.join(row.accuracy.skipped)})")
+        found += [f"{short.metric} {short.value:.4f} is under the promised {short.least:g}" for short in row.accuracy.shortfalls]
+    failures = [report for report in (row.accuracy, result.parity, result.latency) if isinstance(report, Failure)]
+    found += [f"{failure.word}: {failure.message}" for failure in failures]
+    return [line.rstrip(".").replace("\n", " ") for line in found]
+
+
+def words(protocol: Mapping[str, Any]) -> str:
+    """A protocol as a sentence's worth of `key value`, nested ones in brackets, in the order of the keys."""
+
+    def one(value: Any) -> str:
+        if isinstance(value, Mapping):
+            kind = f"{value['type']} " if "type" in value else ""
+            inner = ", ".join(f"{key} {one(value[key])}" for key in sorted(value) if key != "type")
+            return f"{kind}({inner})" if inner else kind.strip() or "none"
+        if isinstance(value, (list, tuple)):
+            return "[" + ", ".join(one(item) for item in value) + "]"
+        if value is None or isinstance(value, bool):
+            return {None: "none", True: "yes", False: "no"}[value]
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    return "; ".join(f"{key} {one(protocol[key])}" for key in sorted(protocol))
+
+
+def machine_words(machine: Machine, device: str) -> str:
+    """A machine as a reader compares it with their own; its GPUs only where the row ran on one."""
+    parts = [machine.cpu, _count(machine.cores, "core")]
+    if machine.memory_bytes:
+        parts.append(f"{machine.memory_bytes / 2**30:.0f} GiB")
+    if machine.isa:
+        parts.append(" ".join(machine.isa))
+    if not device.lower().startswith("cpu"):
+        parts += [f"{gpu.name} (driver {gpu.driver}, compute capability {gpu.compute_capability})" for gpu in machine.gpus]
+    if machine.governor:
+        parts.append(f"governor {machine.governor}")
+    return ", ".join([*parts, machine.os])
+
+
+def _demonstration(group: tuple[Row, ...]) -> bool:
+    dataset = dataset_of(group)
+    return dataset is not None and dataset.demonstration
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
