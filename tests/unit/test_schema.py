@@ -198,6 +198,7 @@ format: 3
             "main: pypi",
             "r.yaml:3:7: main: expected a mapping with type: url | pypi or nothing (null), found text 'pypi'; write {type: pypi}",
         ),
+        ("main: {type: pipy}", "r.yaml:3:14: main.type: unknown type 'pipy'; did you mean 'pypi'? (allowed: url, pypi)"),
         ("main: {type: 3}", "r.yaml:3:14: main.type: expected a name, found the number 3 (allowed: url, pypi)"),
         ("single: {type: url, project: x}", "r.yaml:3:16: single.type: unknown type 'url' (allowed: pypi)"),
         ("single: []", "r.yaml:3:9: single: expected a mapping with type: pypi or nothing (null), found an empty list"),

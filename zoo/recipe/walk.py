@@ -110,7 +110,7 @@ def expected(kind: inspect.Type) -> str:
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """`: did you mean 'x'? (allowed: x, y)`, or the allowed words alone where none is near."""
     names = list(allowed)
-    near = get_close_matches(word, names, n=1) or [name for name in names if name.lower() == word.lower()]
+    near = get_close_matches(word, names, n=1, cutoff=0.5) or [name for name in names if name.lower() == word.lower()]
     meant = f"; did you mean '{near[0]}'?" if near else ""
     return f"{meant} (allowed: {', '.join(names) if names else 'none'})"
 
