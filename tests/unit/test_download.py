@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -95,9 +96,9 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
                 self.close_connection = True
             elif site.hold is not None:
                 self.wfile.write(rest[: len(rest) // 2])
-                self.wfile.flush()
                 site.hold.wait(30)
-                self.close_connection = True
+                with contextlib.suppress(ConnectionError):  # a killed client
+                    self.wfile.write(rest[len(rest) // 2 :])
             else:
                 self.wfile.write(rest)
 
@@ -364,7 +365,7 @@ def index(site: Site, online: Context) -> Context:
     archive = sdist({"demo-1.0/weights/w.pb": b"weights", "demo-1.0/weights/second.pb": b"second"})
     site.bodies["/files/demo-1.0.tar.gz"] = archive
     digest = hashlib.sha256(archive).hexdigest()
-    site.bodies["/simple/demo/"] = f'<a href="../../files/demo-1.0.tar.gz#sha256={digest}">demo-1.0.tar.gz</a>'.encode()
+    site.bodies["/simple/demo/"] = f'<a href="{site.url}/files/demo-1.0.tar.gz#sha256={digest}">demo-1.0.tar.gz</a>'.encode()
     login = site.url.replace("http://", "http://me:secret@")
     return replace(online, environment={"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": f"{login}/simple"})
 
