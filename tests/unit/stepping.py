@@ -29,7 +29,7 @@ class Constant(Write, frozen=True, kw_only=True, tag="constant"):
     """Writes `text` whatever it was given."""
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        super(Constant, self).run({}, out, context)
+        super().run({}, out, context)
 
 
 class Fail(Step, frozen=True, kw_only=True, tag="fail"):
@@ -56,7 +56,7 @@ class Die(Write, frozen=True, kw_only=True, tag="die"):
         (out / "text").write_text("half")
         if not Path(self.alive).exists():
             os.kill(os.getpid(), signal.SIGKILL)
-        super(Die, self).run(given, out, context)
+        super().run(given, out, context)
 
 
 class Full(Step, frozen=True, kw_only=True, tag="full"):

@@ -10,6 +10,7 @@ import click
 from zoo.cli import options
 
 if TYPE_CHECKING:
+    from zoo.board.rows import Row
     from zoo.cli.session import Session
     from zoo.engine.code import Code
 
@@ -29,7 +30,9 @@ def command(check: bool, current: tuple[str, ...], as_json: bool, workspace: str
     A row is marked "outdated" where recipe, lock or code have changed since it was measured: `zoo eval` measures it
     again. Nothing is run for this, so it works on any machine.
     """
-    from zoo.board.markdown import to_json
+    import msgspec
+
+    from zoo.board.tables import tables, to_json
     from zoo.cli.session import Session, relative
     from zoo.engine.code import Code
     from zoo.errors import Findings
@@ -39,7 +42,7 @@ def command(check: bool, current: tuple[str, ...], as_json: bool, workspace: str
     found = board_rows(session, code)
     code.save()
     if as_json:
-        click.echo(to_json(found))
+        click.echo(msgspec.json.encode(to_json(tables(found, session.place.declared.columns))).decode())
         return 0
     outdated = sorted({row.result.name for row in found if row.outdated and row.result.recipe in current})
     for name in outdated:
@@ -55,7 +58,7 @@ def command(check: bool, current: tuple[str, ...], as_json: bool, workspace: str
     return Findings.exit_code if stale or outdated else 0
 
 
-def board_rows(session: Session, code: Code):  # type: ignore[no-untyped-def]
+def board_rows(session: Session, code: Code) -> list[Row]:
     """The rows of all results, each knowing whether it is outdated."""
     from zoo.board.results import load
     from zoo.board.rows import rows
@@ -71,8 +74,9 @@ def board_rows(session: Session, code: Code):  # type: ignore[no-untyped-def]
 def text(session: Session, code: Code) -> str:
     """LEADERBOARD.md as the results give it."""
     from zoo.board.markdown import markdown
+    from zoo.board.tables import tables
 
-    return markdown(board_rows(session, code), session.place.declared.columns)
+    return markdown(tables(board_rows(session, code), session.place.declared.columns))
 
 
 def write_board(session: Session, code: Code) -> Path:

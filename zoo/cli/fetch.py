@@ -26,7 +26,7 @@ def command(
     """
     import msgspec
 
-    from zoo.cli.session import Session, exit_code
+    from zoo.cli.session import Session, exit_code, relative
     from zoo.engine.plan import Plan, Wish
     from zoo.engine.plan import fetch as planned
     from zoo.sources.lock import pin as write_lock
@@ -43,29 +43,14 @@ def command(
         if artifact is None:
             continue
         provenance = Provenance.read(artifact.path)
-        rows.append(
-            {
-                "recipe": name,
-                "source": provenance.source,
-                "substitute": provenance.substitute,
-                "files": provenance.files,
-                "folder": str(artifact.path),
-            }
-        )
+        rows.append({"recipe": name, "folder": relative(artifact.path), **msgspec.to_builtins(provenance)})
+        if not as_json:
+            click.echo(f"{name}: {provenance.source}" + (f" ({provenance.substitute})" if provenance.substitute else ""))
+            for file, digest in sorted(provenance.files.items()):
+                click.echo(f"  {digest}  {file}")
         if pin:
-            changes = write_lock(session.place.lock, name, provenance.files)
-            for file, (before, after) in changes.items():
+            for file, (before, after) in write_lock(session.place.lock, name, provenance.files).items():
                 click.echo(f"pinned {file}: {f'{before} -> ' if before else ''}{after}", err=True)
     if as_json:
         click.echo(msgspec.json.encode(rows).decode())
-    for row in rows if not as_json else []:
-        click.echo(f"{row['recipe']}: {row['source']}" + (f" ({row['substitute']})" if row["substitute"] else ""))
-        for file, digest in provenance_files(row):
-            click.echo(f"  {digest}  {file}")
     return exit_code(list(outcomes.values()))
-
-
-def provenance_files(row: dict[str, object]) -> list[tuple[str, str]]:
-    """The files of a row in order of name."""
-    files = row["files"]
-    return sorted(files.items()) if isinstance(files, dict) else []

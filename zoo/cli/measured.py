@@ -8,7 +8,8 @@ import click
 
 from zoo.board.columns import COLUMNS
 from zoo.board.results import Result, encode
-from zoo.board.rows import Row, dataset_of, rows
+from zoo.board.rows import rows
+from zoo.board.tables import tables
 from zoo.cli.board import write_board
 from zoo.cli.results import results_of, write_results
 from zoo.cli.session import Session, relative
@@ -36,30 +37,17 @@ def tell(session: Session, recipes: Sequence[Recipe], outcomes: Mapping[str, Out
 
 def show(results: Sequence[Result]) -> None:
     """The rows of a run on the terminal, a table for each protocol and dataset."""
-    from itertools import groupby
-
     from rich.console import Console
     from rich.table import Table
 
-    def key(row: Row) -> tuple[str, ...]:
-        return tuple(row.key)
-
     console = Console(soft_wrap=False)
-    for _, group in groupby(rows(results), key):
-        lines = list(group)
-        data = dataset_of(lines)
-        title = next(
-            (
-                f"{data.title}: {row.accuracy.title}"
-                for row in lines
-                if data and row.figure("AP") is not None and hasattr(row.accuracy, "title")
-            ),
-            "no accuracy",
-        )
-        table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-        for name in SHOWN:
-            table.add_column(COLUMNS[name].heading, justify=COLUMNS[name].align, overflow="fold")
-        for row in lines:
-            table.add_row(*(COLUMNS[name].text(row) for name in SHOWN))
+    for built in tables(rows(results), SHOWN):
+        table = Table(title=built.heading, title_justify="left", box=None, header_style="bold", pad_edge=False)
+        for name, heading in zip(built.columns, built.header(), strict=True):
+            table.add_column(heading, justify=COLUMNS[name].align, overflow="fold")
+        for row in built.rows:
+            table.add_row(*built.cells(row))
         console.print(table)
+        for line in built.lines:
+            console.print(f"[dim]{line}[/]", highlight=False)
         console.print()

@@ -71,7 +71,7 @@ class Teller:
             if outcome.state == "failed" and outcome.error:
                 text = str(outcome.error)
                 if isinstance(outcome.error, Bug) and not self._verbose:
-                    text = f"{text.strip().splitlines()[-2]}\n  a bug: the traceback is in {self._path}"
+                    text = f"{outcome.error.message.strip().splitlines()[-1]}\n  a bug: the traceback is in {self._path}"
                 self._console.print("    " + text.replace("\n", "\n    "), markup=False)
 
     def _note(self, line: str) -> None:

@@ -107,9 +107,7 @@ def word(error: ZooError | None) -> str:
 def together(export: reports.Report | None, target: reports.Report | None) -> reports.Parity | reports.Failure | None:
     """PyTorch -> ONNX and ONNX -> target as one report: the chain from the original to the target."""
     if isinstance(export, reports.Parity) and isinstance(target, reports.Parity):
-        import msgspec
-
-        return msgspec.structs.replace(target, comparisons=export.comparisons + target.comparisons)
+        return reports.chain([export, target])
     for one in (export, target):
         if isinstance(one, reports.Failure):
             return one

@@ -103,14 +103,14 @@ def plan(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> 
                 for title, dataset in judged_on(evaluation, workspace, context, wish).items():
                     measure_accuracy(story, recipe, name, target, evaluation, title, dataset, compiled, wish)
         if wish.latency and images:
-            step = MeasureLatency(
+            timing = MeasureLatency(
                 backend=target.backend,
                 dataset=images,
                 batch=options.batch or recipe.benchmark.batch,
                 height=recipe.benchmark.height,
                 width=recipe.benchmark.width,
             )
-            story.add(Action(f"{recipe.name}/{name}/latency", step, {"compiled": compiled, **story.photos(images)}))
+            story.add(Action(f"{recipe.name}/{name}/latency", timing, {"compiled": compiled, **story.photos(images)}))
     return list(story.actions.values())
 
 
@@ -213,7 +213,7 @@ def measure_accuracy(
         order=evaluation.order or recipe.preprocess.order,
         decode=evaluation.decode or recipe.decode,
         metric=evaluation.metric,
-        gates=evaluation.gates.get(title, {}),
+        gates={str(figure): least for figure, least in evaluation.gates.get(title, {}).items()},
         limit=wish.limit,
         skip_bad_images=wish.skip_bad_images,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zoo.context import Context
+from zoo.datasets import overlap
 from zoo.document import Document, read
 from zoo.edits import KeepOutputs, Rename
 from zoo.errors import Problem
@@ -20,11 +21,7 @@ Fault = tuple[tuple[str | int, ...], str]
 
 def problems(document: Document, recipe: Recipe, workspace: Workspace) -> list[Problem]:
     """Every fault of a recipe that is well-formed, each at its line."""
-    found = []
-    for path, message in faults(recipe, workspace, Path(document.name).stem):
-        line, column = document.position(path)
-        found.append(Problem(document.name, line, column, ".".join(map(str, path)), message))
-    return found
+    return [document.problem(path, message) for path, message in faults(recipe, workspace, Path(document.name).stem)]
 
 
 def faults(recipe: Recipe, workspace: Workspace, stem: str) -> Iterator[Fault]:
@@ -54,19 +51,13 @@ def overlaps(path: Path, recipe: Recipe, workspace: Workspace, context: Context)
     if recipe.calibration is None:
         return []
     calibration = workspace.datasets[recipe.calibration.dataset]
-    if calibration.absent(context):
-        return []
     found = []
-    own = calibration.digests(context)
     for name in sorted({name for evaluation in recipe.evaluate for name in evaluation.datasets}):
-        if workspace.datasets[name].absent(context):
+        if calibration.absent(context) or workspace.datasets[name].absent(context):
             continue
-        theirs = set(workspace.datasets[name].digests(context).values())
-        shared = [image for image, digest in own.items() if digest in theirs]
-        if shared:
-            line, column = read(path).position(("calibration", "dataset"))
+        if shared := overlap(calibration, workspace.datasets[name], context):
             text = f"{len(shared)} of its images are in {name}, which the recipe is evaluated on: {', '.join(shared[:5])}"
-            found.append(Problem(str(path), line, column, "calibration.dataset", text))
+            found.append(read(path).problem(("calibration", "dataset"), text))
     return found
 
 

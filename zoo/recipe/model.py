@@ -38,7 +38,7 @@ class TargetOptions(Record, frozen=True, kw_only=True):
 
     keep: Annotated[tuple[str, ...], Meta(description="int8: nodes that stay in float (names or globs)")] = ()
     edits: Annotated[tuple[Edit, ...], Meta(description="graph surgery for this target only, after the recipe's own")] = ()
-    batch: Annotated[int | None, Meta(description="a fixed batch size", ge=1)] = None
+    batch: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(description="a fixed batch size")] = None
     shape: Annotated[tuple[int, int] | None, Meta(description="a fixed height and width")] = None
     parity: Annotated[Gate | None, Meta(description="another parity gate than zoo.yaml's; a looser one needs a reason")] = None
 

@@ -15,7 +15,7 @@ from zoo.datasets import Dataset
 from zoo.datasets.images import BadImage, Images
 from zoo.errors import StepFailed
 from zoo.files import write_bytes
-from zoo.machine import describe, isa
+from zoo.machine import describe, isa, versions
 from zoo.metrics import Metric
 from zoo.metrics.results import coco_results
 from zoo.pose.decoders import Decoder
@@ -142,6 +142,6 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             "order": self.order,
             "decode": msgspec.to_builtins(self.decode),
             "metric": msgspec.to_builtins(self.metric),
-            "evaluator": "pycocotools",
+            "evaluator": f"pycocotools {versions(['pycocotools'])['pycocotools']}",
             "subset": f"the first {len(images.samples)}" if self.limit else "all",
         }

@@ -10,7 +10,7 @@ from zoo.context import Context
 from zoo.errors import WeightsUnreachable
 from zoo.files import digest_file
 from zoo.sources import LocalFile, Source
-from zoo.sources.fetch import fetch
+from zoo.sources.fetch import FILES_HINT, fetch
 from zoo.sources.lock import of_recipe
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
@@ -32,7 +32,7 @@ class FetchWeights(Step, frozen=True, kw_only=True, tag="fetch"):
                 raise
             Provenance(source="seeded", files={}, substitute="seeded, for a rehearsal", rehearsal=True).write(out)
             return
-        source = self.sources[found.source]
+        source = self.sources[found.index]
         Provenance(source=source.describe(), files=found.files, reader=source.reader, substitute=source.substitute).write(out)
 
     def locked(self, lock: Mapping[str, str]) -> dict[str, str]:
@@ -54,7 +54,7 @@ class FetchPhotos(Step, frozen=True, kw_only=True, tag="fetch_photos"):
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
         """Writes the photographs."""
         for source in self.sources:
-            fetch((source,), out, context, self.locked(context.lock))
+            fetch((source,), out, context, self.locked(context.lock), hint=FILES_HINT)
 
     def locked(self, lock: Mapping[str, str]) -> dict[str, str]:
         """The lock's entries for these files: name -> sha256."""

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 class Gate(Record, frozen=True, kw_only=True):
     """How far outputs may be from their reference: one of the two measures."""
 
-    relative: Annotated[float | None, Meta(description="the largest difference, in parts of the output's largest absolute value", gt=0)] = (
-        None
-    )
+    relative: Annotated[
+        Annotated[float, Meta(gt=0)] | None, Meta(description="the largest difference, in parts of the output's largest absolute value")
+    ] = None
     snr: Annotated[float | None, Meta(description="the least ratio of signal to noise, in dB")] = None
     reason: Annotated[str, Meta(description="why it is looser than the default; the report repeats it")] = ""
 
