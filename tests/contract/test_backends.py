@@ -311,6 +311,9 @@ def test_what_a_tensorrt_engine_computes_in_is_read_from_its_layers() -> None:
     assert layers_compute_in(json.dumps({"Layers": [half_, other]})) == "fp16"
     assert layers_compute_in(json.dumps({"Layers": [int8, int8, half_, other]})) == "int8 (2 of 3), fp16"
     assert layers_compute_in(json.dumps({"Layers": ["conv1"]})).startswith("unknown")
+    # since TensorRT 11 the type stands by itself
+    fused = {"LayerType": "fusion", "TacticName": "sm80_xmma_gemm_i8i8", "Inputs": [{"Format": "Row major", "DataType": "Int8"}]}
+    assert layers_compute_in(json.dumps({"Layers": [fused]})) == "int8"
 
 
 def test_a_summary_names_the_most_frequent_first() -> None:

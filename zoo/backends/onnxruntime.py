@@ -74,10 +74,8 @@ class OnnxRuntimeRunner(Runner):
     """An ONNX Runtime session."""
 
     def __init__(self, folder: Path, threads: int, shape: Mapping[str, Shape] | None = None) -> None:
-        model = read_model(folder)
-        fix(model, single(shape, input_names(model)))
-        self._half = any(value.data_type == 10 for value in model.graph.initializer)
-        self._bytes = model.SerializeToString()
+        self._folder = folder
+        self._shape = shape
         self._threads = threads
         self._session = self._load(self._options())
         self.inputs = {value.name: _spec(value) for value in self._session.get_inputs()}
@@ -105,7 +103,8 @@ class OnnxRuntimeRunner(Runner):
                 known = [types[name] for name in node.input if types.get(name)]
                 name = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(known[0])).name if known else "unknown"
                 counts[PRECISIONS.get(name, name)] += 1
-        if self._half and "fp16" not in counts:
+        half = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in read_model(self._folder).graph.initializer)
+        if half and "fp16" not in counts:
             return f"{summary(counts)} (a float16 file, cast)"
         return summary(counts)
 
@@ -134,9 +133,17 @@ class OnnxRuntimeRunner(Runner):
     def _load(self, options: Any) -> Any:
         import onnxruntime
 
+        path = self._folder / MODEL
+        source: str | bytes = str(path)
+        if self._shape:
+            model = read_model(self._folder)
+            fix(model, single(self._shape, input_names(model)))
+            source = model.SerializeToString()
+        elif not path.is_file():
+            raise StepFailed(f"there is no {MODEL} in {self._folder.name}", "build it again: `zoo build --again`")
         try:
             return onnxruntime.InferenceSession(
-                self._bytes,
+                source,
                 options,
                 providers=["CPUExecutionProvider"],
                 # quantises again what `keep` left in float (AP .012 instead of .37 on 0001)

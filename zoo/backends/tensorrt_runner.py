@@ -16,10 +16,20 @@ from zoo.backends.folder import Shape, single
 from zoo.backends.runner import Runner, TensorSpec, summary
 from zoo.errors import StepFailed
 
-#: Layers of an engine that do a network's work, by what their types' names hold.
-HEAVY = ("conv", "gemm", "matmul", "matrixmultiply", "deconv")
-#: The ends of "Format/Datatype" -> ours.
-FORMATS = {"fp32": "fp32", "float": "fp32", "tf32": "tf32", "fp16": "fp16", "half": "fp16", "bf16": "bf16", "int8": "int8", "fp8": "fp8"}
+#: Layers of an engine that do a network's work, by what the names of their types or kernels hold.
+HEAVY = ("conv", "gemm", "matmul", "matrixmultiply", "fprop")
+#: Words for types -> ours.
+FORMATS = {
+    "fp32": "fp32",
+    "float": "fp32",
+    "tf32": "tf32",
+    "fp16": "fp16",
+    "half": "fp16",
+    "bf16": "bf16",
+    "bfloat16": "bf16",
+    "int8": "int8",
+    "fp8": "fp8",
+}
 
 
 class TensorRtRunner(Runner):
@@ -100,14 +110,19 @@ class TensorRtRunner(Runner):
 
 
 def layers_compute_in(information: str) -> str:
-    """What an engine computes in, from the inspector's JSON (detailed verbosity): the type of what convolutions and products read."""
+    """What an engine computes in, from the inspector's JSON (detailed verbosity): the type of what convolutions and products read.
+
+    A tensor's type stands under `DataType` since TensorRT 11, within the words of `Format/Datatype` before."""
     counts: Counter[str] = Counter()
     for layer in json.loads(information)["Layers"]:
         # without detailed verbosity a layer is only its name
         if not isinstance(layer, dict):
             return "unknown (the engine was built without details)"
-        kind = f"{layer.get('LayerType', '')} {layer.get('ParameterType', '')}".lower()
+        # a fused layer's own type says nothing, the kernel that it runs does
+        kind = " ".join(str(layer.get(key, "")) for key in ("LayerType", "ParameterType", "TacticName")).lower()
         if any(word in kind for word in HEAVY) and layer.get("Inputs"):
-            words = str(layer["Inputs"][0].get("Format/Datatype", "")).lower().replace("-", " ").split()
+            first = layer["Inputs"][0]
+            text = next((str(first[key]) for key in ("DataType", "Format/Datatype", "Format") if first.get(key)), "")
+            words = text.lower().replace("-", " ").split()
             counts[next((FORMATS[word] for word in reversed(words) if word in FORMATS), "unknown")] += 1
     return summary(counts)
