@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from zoo.calibrators import Calibrator, Entropy, MinMax, Percentile, collect
 from zoo.calibrators.histogram import Histogram
-from zoo.calibrators.quantize import Quantized, quantize
+from zoo.calibrators.quantize import Quantized, observe, quantize
 from zoo.context import Context
 from zoo.errors import StepFailed
 
@@ -92,6 +92,16 @@ def test_a_histogram_stays_small_when_values_grow() -> None:
         histogram.add(np.full(3, 2.0**power, np.float32))
     assert histogram.counts.shape == (8192,)
     assert histogram.counts.sum() == 360
+
+
+@every_method
+def test_what_was_observed_once_serves_every_way_to_quantise(build: Any, context: Context, tmp_path: Path, method: Any) -> None:
+    seen = observe(tmp_path / "model.onnx", images(), bins=4096, context=context)
+    for options in ({}, {"keep": ["last"]}, {"scheme": "s8s8"}):
+        plain, _ = build(calibrator=method, **options)
+        reused, done = build((), calibrator=method, seen=seen, **options)
+        assert reused == plain
+        assert done.images == 0
 
 
 @every_method

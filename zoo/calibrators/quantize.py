@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from zoo.calibrators import Calibrator, MinMax
 from zoo.calibrators.collect import Feeds, collect
+from zoo.calibrators.histogram import Histogram
 from zoo.context import Context
 from zoo.errors import StepFailed
 from zoo.record import Record
@@ -30,7 +31,7 @@ ACTIVATIONS = ("Relu", "Clip")
 class Quantized(Record, frozen=True, kw_only=True):
     """What `quantize` did."""
 
-    images: Annotated[int, Meta(description="how many images the ranges are from")]
+    images: Annotated[int, Meta(description="how many images the ranges are from; 0 where `seen` was given")]
     tensors: Annotated[int, Meta(description="activations whose range was measured")]
     kept: Annotated[tuple[str, ...], Meta(description="nodes that were left in float")]
 
@@ -45,6 +46,7 @@ def quantize(
     keep: Sequence[str] = (),
     per_channel: bool = True,
     reduce_range: bool = False,
+    seen: Mapping[str, Histogram] | None = None,
     context: Context,
 ) -> Quantized:
     """Write to the file `out` the ONNX file `model` in INT8, calibrated on `feeds` (input name -> array, one image each).
@@ -58,14 +60,13 @@ def quantize(
        quantised node is quantised still: what can be kept in float is groups of nodes.
     5. Outputs of the graph keep all that was seen, whatever the method.
     6. `reduce_range`: weights in 7 bits, for x86 without VNNI, where the sum of two products saturates.
+    7. `seen`: what `observe` found, instead of `feeds`: one look at the images serves many ways to quantise.
 
     Raises StepFailed: no node of `keep` matches, nothing to quantise, no images, nan or infinity."""
-    import onnx
     from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
     from onnxruntime.quantization.calibrate import TensorData, TensorsData
 
-    graph = onnx.shape_inference.infer_shapes(onnx.load(model))
-    _name_nodes(graph)
+    graph = _read(model)
     kept = _kept(graph, keep)
     if per_channel and next(opset.version for opset in graph.opset_import if opset.domain in ("", "ai.onnx")) < 13:
         raise StepFailed(
@@ -76,10 +77,13 @@ def quantize(
         raise StepFailed("the graph has no convolution or matrix product to quantise", "is `keep:` wider than it should be?")
     tensors = _tensors(graph, ops, kept, inputs_only=scheme == "s8s8")
     aliases = _before_activation(graph, set(tensors)) if scheme == "u8s8" else {}
-    seen, images = collect(graph, [name for name in tensors if name not in aliases], feeds, calibrator.bins, context)
+    wanted = [name for name in tensors if name not in aliases]
+    images = 0
+    if seen is None:
+        seen, images = collect(graph, wanted, feeds, calibrator.bins, context)
     outputs = {value.name for value in graph.graph.output}
     # the peaks of a heatmap are so few that a method that weighs values would cut them off
-    ranges = {name: _range(MinMax() if name in outputs else calibrator, histogram) for name, histogram in seen.items()}
+    ranges = {name: _range(MinMax() if name in outputs else calibrator, seen[name]) for name in wanted}
     ranges.update({name: ranges[after] for name, after in aliases.items()})
     context.report("quantising")
     symmetric = {
@@ -109,7 +113,21 @@ def quantize(
     del result.metadata_props[:]
     result.metadata_props.extend(graph.metadata_props)
     out.write_bytes(result.SerializeToString(deterministic=True))
-    return Quantized(images=images, tensors=len(seen), kept=tuple(sorted(kept)))
+    return Quantized(images=images, tensors=len(wanted), kept=tuple(sorted(kept)))
+
+
+def observe(model: Path, feeds: Iterable[Feeds], *, bins: int, context: Context) -> dict[str, Histogram]:
+    """What every activation that any `quantize` of the file `model` could ask for holds over `feeds`: see `collect`."""
+    graph = _read(model)
+    return collect(graph, _tensors(graph, _quantizable(), set(), inputs_only=False), feeds, bins, context)[0]
+
+
+def _read(model: Path) -> onnx.ModelProto:
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(onnx.load(model))
+    _name_nodes(graph)
+    return graph
 
 
 def _range(calibrator: Calibrator, seen: Any) -> tuple[Any, Any]:
