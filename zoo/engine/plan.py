@@ -45,6 +45,8 @@ class Wish:
     rehearse: bool = False
     dataset: Dataset | None = None
     """Images and labels of the user's own instead of the recipe's datasets."""
+    datasets: Sequence[str] = ("*",)
+    """Globs over the names of the recipe's datasets."""
     limit: int | None = None
     skip_bad_images: bool = False
     assume: bool = False
@@ -157,6 +159,7 @@ def build(story: Plan, recipe: Recipe, workspace: Workspace, name: str, target: 
             seed=calibration.seed,
             method=calibration.method,
             per_channel=calibration.per_channel,
+            smooth=calibration.smooth,
             scheme=target.backend.scheme,
             keep=options.keep,
         )
@@ -188,7 +191,8 @@ def judged_on(evaluation: Evaluation, workspace: Workspace, context: Context, wi
     """The datasets of a protocol that are present here, by name."""
     if wish.dataset:
         return {"own": wish.dataset}
-    return {name: workspace.datasets[name] for name in evaluation.datasets if wish.assume or not workspace.datasets[name].absent(context)}
+    wanted = [name for name in evaluation.datasets if any(fnmatch.fnmatchcase(name, glob) for glob in wish.datasets)]
+    return {name: workspace.datasets[name] for name in wanted if wish.assume or not workspace.datasets[name].absent(context)}
 
 
 def parity_images(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> Dataset | None:

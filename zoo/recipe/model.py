@@ -51,6 +51,10 @@ class Calibration(Record, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(description="which ones, where there are more", ge=0)] = 0
     method: Annotated[Calibrator, Meta(description="how a range is chosen from what was seen")] = MinMax()
     per_channel: Annotated[bool, Meta(description="one scale for each output channel of a weight")] = True
+    smooth: Annotated[
+        Annotated[float, Meta(gt=0, lt=1)] | None,
+        Meta(description="make channels alike before they share a range: which part of an activation's spread moves into the weights"),
+    ] = None
 
 
 class Evaluation(Record, frozen=True, kw_only=True):

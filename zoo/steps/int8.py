@@ -26,6 +26,7 @@ class Int8(Step, frozen=True, kw_only=True, tag="int8"):
     seed: int
     method: Calibrator
     per_channel: bool
+    smooth: float | None = None
     scheme: Literal["u8s8", "s8s8"]
     keep: tuple[str, ...] = ()
 
@@ -38,13 +39,18 @@ class Int8(Step, frozen=True, kw_only=True, tag="int8"):
         import onnx
 
         from zoo.calibrators.quantize import quantize
+        from zoo.calibrators.smooth import smooth
 
         bundle = Bundle.read(given["model"])
-        quantised = out / "quantised.onnx"
+        images = given.get("photos")
+        source, quantised = given["model"] / MODEL, out / "quantised.onnx"
+        if self.smooth is not None:
+            source = out / "smoothed.onnx"
+            onnx.save(smooth(bundle.graph, self._feeds(bundle, images, context), self.smooth, context), source)
         quantize(
-            given["model"] / MODEL,
+            source,
             quantised,
-            self._feeds(bundle, given.get("photos"), context),
+            self._feeds(bundle, images, context),
             calibrator=self.method,
             scheme=self.scheme,
             keep=self.keep,
@@ -54,6 +60,8 @@ class Int8(Step, frozen=True, kw_only=True, tag="int8"):
         )
         graph = onnx.load(quantised)
         quantised.unlink()
+        if self.smooth is not None:
+            source.unlink()
         Bundle(graph, bundle.preprocess, bundle.provenance).write(out)
 
     def facts(self, context: Context) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -89,12 +90,12 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
                 names = list(tensors)
                 computed_in = runner.computed_in
                 results.append(Comparator.run([PolygraphyRunner(runner, stage.name)], data_loader=list(tensors.values())))
-        found = Comparison(self.gate, [stage.name for stage in stages], names)
+        found = Comparison(self.gate, names)
         # PyTorch and the ONNX files are each held against the first: errors must not hide behind one another
         pairs = [(0, index) for index in range(1, len(stages))]
         Comparator.compare_accuracy(results, comparisons=pairs, compare_func=found)
         report = reports.Parity(
-            comparisons=tuple(found.worst.values()),
+            comparisons=found.comparisons(),
             images=len(names),
             machine=describe(),
             computed_in=computed_in,
@@ -132,14 +133,17 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
 
 
 class Comparison:
-    """Polygraphy's compare function: keeps, for each output of each candidate, the image where it is worst."""
+    """Polygraphy's compare function: for each output of each candidate, what all images together say.
 
-    def __init__(self, gate: Gate, stages: Sequence[str], images: Sequence[str]) -> None:
+    Scale, power and noise are taken over all images: on an image where a network finds nothing its outputs are noise
+    around zero, and a ratio to them would say nothing about what it finds elsewhere.
+    """
+
+    def __init__(self, gate: Gate, images: Sequence[str]) -> None:
         self.gate = gate
-        self.worst: dict[tuple[str, str], reports.Comparison] = {}
-        self._stages = stages
         self._images = images
         self._count: dict[str, int] = {}
+        self._found: dict[tuple[str, str], Tally] = {}
 
     def __call__(self, reference: Any, candidate: Any) -> dict[str, bool]:
         """Compare the outputs of one image. Raises StepFailed where the two share none, or their shapes differ."""
@@ -151,39 +155,63 @@ class Comparison:
             raise StepFailed(
                 f"{name} has none of the outputs of {reference.runner_name}", "is an edit renaming them? rename in the recipe's own edits"
             )
-        passed = {}
         for output in common:
-            found = self._compare(reference.runner_name, name, output, image, reference[output], candidate[output])
-            known = self.worst.get((name, output))
-            if known is None or found.margin < known.margin:
-                self.worst[name, output] = found
-            passed[output] = found.passed
-        return passed
+            tally = self._found.setdefault((name, output), Tally(reference.runner_name, name, output))
+            tally.add(image, reference[output], candidate[output])
+        # Polygraphy's own verdict is by image; ours comes at the end
+        return dict.fromkeys(common, True)
 
-    def _compare(
-        self, reference: str, candidate: str, output: str, image: str, wanted: NDArray[np.float32], got: NDArray[np.float32]
-    ) -> reports.Comparison:
+    def comparisons(self) -> tuple[reports.Comparison, ...]:
+        """One for each output of each candidate."""
+        return tuple(tally.compared(self.gate) for tally in self._found.values())
+
+
+@dataclass
+class Tally:
+    """What was seen of one output of one candidate."""
+
+    reference: str
+    candidate: str
+    output: str
+    scale: float = 0.0
+    power: float = 0.0
+    noise: float = 0.0
+    largest: float = -1.0
+    where: tuple[int, ...] = ()
+    image: str = ""
+    expected: float = 0.0
+    found: float = 0.0
+
+    def add(self, image: str, wanted: NDArray[np.float32], got: NDArray[np.float32]) -> None:
+        """One image. Raises StepFailed where the shapes differ, or nan or infinity came out."""
         if wanted.shape != got.shape:
-            raise StepFailed(f"{candidate}: {output} has the shape {got.shape}, and in {reference} {wanted.shape}")
+            raise StepFailed(f"{self.candidate}: {self.output} has the shape {got.shape}, and in {self.reference} {wanted.shape}")
         expected, found = wanted.astype(np.float64), got.astype(np.float64)
         if not np.isfinite(found).all():
-            raise StepFailed(f"{candidate}: {output} holds nan or infinity on {image}", "does the precision hold its range?")
+            raise StepFailed(f"{self.candidate}: {self.output} holds nan or infinity on {image}", "does the precision hold its range?")
         difference = np.abs(found - expected)
         where = np.unravel_index(int(difference.argmax()), difference.shape)
-        noise = float((difference**2).mean())
-        power = float((expected**2).mean())
+        self.scale = max(self.scale, float(np.abs(expected).max()))
+        self.power += float((expected**2).sum())
+        self.noise += float((difference**2).sum())
+        if difference[where] > self.largest:
+            self.largest, self.image, self.where = float(difference[where]), image, tuple(int(index) for index in where)
+            self.expected, self.found = float(expected[where]), float(found[where])
+
+    def compared(self, gate: Gate) -> reports.Comparison:
+        """Held against the gate."""
         return reports.Comparison(
-            reference=reference,
-            candidate=candidate,
-            output=output,
-            largest=float(difference[where]),
-            scale=float(np.abs(expected).max()),
-            snr_db=10 * float(np.log10(max(power, np.finfo(float).tiny) / noise)) if noise else None,
-            image=image,
-            where=tuple(int(index) for index in where),
-            expected=float(expected[where]),
-            found=float(found[where]),
-            measure="relative" if self.gate.relative is not None else "snr",
-            limit=self.gate.relative or self.gate.snr or 0.0,
-            reason=self.gate.reason,
+            reference=self.reference,
+            candidate=self.candidate,
+            output=self.output,
+            largest=self.largest,
+            scale=self.scale,
+            snr_db=10 * math.log10(max(self.power, np.finfo(float).tiny) / self.noise) if self.noise else None,
+            image=self.image,
+            where=self.where,
+            expected=self.expected,
+            found=self.found,
+            measure="relative" if gate.relative is not None else "snr",
+            limit=gate.snr if gate.relative is None and gate.snr is not None else gate.relative or 0.0,
+            reason=gate.reason,
         )
