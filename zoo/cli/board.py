@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from zoo.cli.session import Session
     from zoo.engine.code import Code
 
-NAME = "LEADERBOARD.md"
-
 
 @click.command("board")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 where LEADERBOARD.md is not what the results give.")
@@ -49,7 +47,7 @@ def command(check: bool, current: tuple[str, ...], as_json: bool, workspace: str
         click.echo(f"{name} is outdated: `zoo eval {name.partition('/')[0]}` measures it again")
     stale = False
     if check:
-        path = session.place.root / NAME
+        path = session.place.board
         stale = not path.is_file() or path.read_text(encoding="utf-8") != text(session, code)
         if stale:
             click.echo(f"{relative(path)} is stale: run `zoo board`")
@@ -68,7 +66,7 @@ def board_rows(session: Session, code: Code) -> list[Row]:
     definitions: dict[str, str] = {}
     for recipe in session.recipes((), everything=True):
         definitions |= declared(recipe, place.declared, session.context, code)
-    return rows(load(place.root / place.declared.results), definitions)
+    return rows(load(place.results), definitions)
 
 
 def text(session: Session, code: Code) -> str:
@@ -83,6 +81,6 @@ def write_board(session: Session, code: Code) -> Path:
     """Write LEADERBOARD.md, whole or not at all."""
     from zoo.files import write_text
 
-    path = session.place.root / NAME
+    path = session.place.board
     write_text(path, text(session, code))
     return path

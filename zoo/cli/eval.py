@@ -21,6 +21,20 @@ from zoo.cli import options
 @click.option("--labels", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="... with these annotations in COCO's format.")
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Only the first N images; the figures never enter results/.")
 @click.option("--skip-bad-images", is_flag=True, help="Pass over images that cannot be read; the report counts them.")
+@click.option(
+    "--dataset",
+    "-d",
+    "datasets",
+    multiple=True,
+    metavar="GLOB",
+    help="Only these of the recipe's datasets (repeatable; default: all here).",
+)
+@click.option(
+    "--results",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False),
+    help="Write the results and their leaderboard there (default: results/).",
+)
 @options.weights
 @options.running
 @options.as_json
@@ -33,6 +47,8 @@ def command(
     labels: str | None,
     limit: int | None,
     skip_bad_images: bool,
+    datasets: tuple[str, ...],
+    results: str | None,
     weights: str | None,
     rehearse: bool,
     offline: bool,
@@ -48,7 +64,8 @@ def command(
 
     Every target is judged in each of the recipe's protocols, on each of its datasets that is here. The results go to
     results/<machine>/, and LEADERBOARD.md is written anew from all of them - unless --weights, --images, --limit or
-    --skip-bad-images made them something else than the recipe's own.
+    --skip-bad-images made them something else than the recipe's own, or --dataset only a part of it: a part is
+    written where --results names a folder of its own.
 
     \b
       zoo eval --all
@@ -58,8 +75,12 @@ def command(
     from zoo.cli.measured import tell
     from zoo.cli.session import Session, exit_code
     from zoo.cli.wishes import actions_for
+    from zoo.errors import UsageError
 
-    session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash)
+    own = bool(weights or images or limit or skip_bad_images)
+    if own and results:
+        raise UsageError("--results is for figures of the recipe's own", "leave out --weights, --images, --limit and --skip-bad-images")
+    session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash, results=results)
     recipes = session.recipes(names, everything)
     actions = actions_for(
         session,
@@ -71,6 +92,7 @@ def command(
         latency=True,
         images=images,
         labels=labels,
+        datasets=datasets or ("*",),
         limit=limit,
         skip_bad_images=skip_bad_images,
     )
@@ -78,6 +100,5 @@ def command(
     outcomes = session.carry_out(
         actions, jobs=jobs, again=lambda action: again and any(part in action.id for part in measures), fail_fast=fail_fast, quiet=as_json
     )
-    own = bool(weights or images or limit or skip_bad_images)
-    tell(session, recipes, outcomes, as_json=as_json, publish=not own)
+    tell(session, recipes, outcomes, as_json=as_json, publish=not own and bool(results or not datasets))
     return exit_code(list(outcomes.values()))

@@ -78,8 +78,7 @@ def result_of(session: Session, recipe: Recipe, name: str, outcomes: Mapping[str
 
 def write_results(session: Session, results: list[Result]) -> list[Path]:
     """Write each result to its file, whole or not at all."""
-    folder = session.place.root / session.place.declared.results
-    paths = [folder / path_of(result) for result in results]
+    paths = [session.place.results / path_of(result) for result in results]
     for path, result in zip(paths, results, strict=True):
         write_bytes(path, encode(result))
     return paths

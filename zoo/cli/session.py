@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo.context import Context
@@ -17,10 +17,8 @@ from zoo.engine.code import Code
 from zoo.engine.execute import Outcome, execute
 from zoo.engine.store import Store
 from zoo.errors import UsageError
-from zoo.machine import default_threads
 from zoo.recipe.model import Recipe
 from zoo.recipe.workspace import Place, open_place, read_all
-from zoo.sources.lock import read as read_lock
 
 
 @dataclass(frozen=True)
@@ -33,25 +31,17 @@ class Session:
     verbose: bool = False
 
     @classmethod
-    def open(cls, workspace: str | None = None, *, offline: bool = False, verbose: bool = False, rehash: bool = False) -> Session:
-        """Open the workspace and look at what it points to."""
+    def open(
+        cls, workspace: str | None = None, *, offline: bool = False, verbose: bool = False, rehash: bool = False, results: str | None = None
+    ) -> Session:
+        """Open the workspace and look at what it points to. `results`: another folder for them and their leaderboard."""
         place = open_place(workspace)
+        if results:
+            place = replace(place, results=Path(results).resolve())
         store = Store(place.store)
         if rehash:
             (store.cache / "digests.json").unlink(missing_ok=True)
-        environment = place.environment
-        bare = Context(root=place.root, cache=store.cache, environment=environment)
-        mirrors = tuple(path for path in map(bare.path, place.declared.mirrors) if path.is_dir())
-        context = Context(
-            root=place.root,
-            cache=store.cache,
-            mirrors=mirrors,
-            environment=environment,
-            lock=read_lock(place.lock),
-            offline=offline,
-            threads=default_threads(),
-        )
-        return cls(place, store, context, verbose)
+        return cls(place, store, place.context(offline=offline), verbose)
 
     def recipes(self, names: Sequence[str], everything: bool) -> list[Recipe]:
         """The recipes that a command line names. Raises UsageError where it names none, RecipeError with all problems."""
@@ -70,7 +60,7 @@ class Session:
 
         log = self.store.root / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
         with Teller(log, verbose=self.verbose, quiet=quiet, total=len(actions)) as teller, stopping(self.context):
-            context = Context(**{**vars(self.context), "listener": teller.heard})
+            context = replace(self.context, listener=teller.heard)
             return execute(
                 actions,
                 self.store,

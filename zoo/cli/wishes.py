@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def actions_for(
     latency: bool = False,
     images: str | None = None,
     labels: str | None = None,
+    datasets: Sequence[str] = ("*",),
     limit: int | None = None,
     skip_bad_images: bool = False,
 ) -> list[Action]:
@@ -37,6 +39,10 @@ def actions_for(
     Raises UsageError where options contradict each other or name nothing."""
     if weights and len(recipes) != 1:
         raise UsageError("--weights is one model's file", "name one recipe")
+    names = {name for recipe in recipes for evaluation in recipe.evaluate for name in evaluation.datasets}
+    for glob in datasets:
+        if glob != "*" and not images and not any(fnmatch.fnmatchcase(name, glob) for name in names):
+            raise UsageError(f"no dataset is called {glob}", f"these recipes are judged on {', '.join(sorted(names)) or 'none'}")
     if bool(images) != bool(labels):
         raise UsageError("--images and --labels belong together", "name the folder of images and the COCO annotation file")
     dataset = Coco(images=str(Path(images).resolve()), annotations=str(Path(labels).resolve())) if images and labels else None
@@ -49,6 +55,7 @@ def actions_for(
             weights=own_file(recipe, weights) if weights else None,
             rehearse=rehearse,
             dataset=dataset,
+            datasets=datasets,
             limit=limit,
             skip_bad_images=skip_bad_images,
         )

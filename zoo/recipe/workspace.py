@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from zoo.context import Context
 from zoo.document import read
 from zoo.errors import Problem, RecipeError, UsageError
+from zoo.machine import default_threads
 from zoo.recipe.model import Recipe, Workspace
 from zoo.recipe.schema import convert
+from zoo.sources.lock import read as read_lock
 
 NAME = "zoo.yaml"
 #: where a wheel puts the recipes that it carries
@@ -26,6 +29,7 @@ class Place:
     root: Path
     declared: Workspace
     store: Path
+    results: Path
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
@@ -42,6 +46,18 @@ class Place:
     def lock(self) -> Path:
         """The file that pins what is fetched."""
         return self.recipes / "weights.lock"
+
+    @property
+    def board(self) -> Path:
+        """The leaderboard: beside the folder of the results that it is made from, or in it where that is a folder of the user's own."""
+        own = self.results != self.root / self.declared.results
+        return (self.results if own else self.root) / "LEADERBOARD.md"
+
+    def context(self, *, offline: bool = False) -> Context:
+        """The context of a run in this workspace."""
+        bare = Context(root=self.root, cache=self.store / "cache", environment=self.environment, offline=offline, threads=default_threads())
+        mirrors = tuple(path for path in map(bare.path, self.declared.mirrors) if path.is_dir())
+        return replace(bare, mirrors=mirrors, lock=read_lock(self.lock))
 
     def files(self) -> list[Path]:
         """Every recipe of the workspace, in order of name."""
@@ -89,9 +105,9 @@ def open_place(asked: str | None = None, start: Path | None = None) -> Place:
     declared = convert(read(path), Workspace)
     if path == CARRIED:
         # installed, so not ours to write in
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return Place(path.parent, declared, home / "pose-zoo")
-    return Place(path.parent, declared, path.parent / declared.store)
+        own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pose-zoo"
+        return Place(path.parent, declared, own, own / declared.results)
+    return Place(path.parent, declared, path.parent / declared.store, path.parent / declared.results)
 
 
 def read_recipe(path: Path, place: Place) -> Recipe:

@@ -1,0 +1,134 @@
+"""Models for programs: a recipe's name and a target in, a function from images to poses out.
+
+import cv2
+import zoo.api
+
+with zoo.api.load("openpose_mobilenet", "onnxruntime-fp32") as model:
+    poses = model(cv2.imread("people.jpg"))
+    print(len(poses), "people", model.skeleton.keypoints)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.backends.runner import Runner
+from zoo.context import Context, Progress
+from zoo.engine.action import Action
+from zoo.engine.execute import Outcome, execute
+from zoo.engine.plan import Plan, Wish, plan
+from zoo.engine.store import Store
+from zoo.errors import StepFailed, UsageError
+from zoo.pose.decoders import Decoder
+from zoo.pose.keypoints import Poses
+from zoo.pose.preprocess import Preprocess
+from zoo.pose.skeletons import SKELETONS, Skeleton
+from zoo.recipe.workspace import Place, open_place, read_recipe
+from zoo.steps.bundle import preprocess
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A compiled model, opened: call it with an image. It is a context manager; `close` ends it likewise."""
+
+    runner: Runner
+    preprocess: Preprocess
+    decode: Decoder
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """What the K keypoints of its poses are called, and how they hang together."""
+        return SKELETONS[self.decode.skeleton]
+
+    def __call__(self, image: NDArray[np.uint8]) -> Poses:
+        """The people in `image` (H, W, 3), uint8 BGR as cv2.imread gives it, in its own pixels.
+
+        Raises ZooError where it is no such array."""
+        tensor, affine = self.preprocess.prepare(image)
+        return self.decode.decode(self.runner(dict.fromkeys(self.runner.inputs, tensor)), affine)
+
+    def close(self) -> None:
+        """Give back what the runtime holds."""
+        self.runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def load(
+    name: str,
+    target: str,
+    *,
+    workspace: str | Path | None = None,
+    offline: bool = False,
+    threads: int | None = None,
+    listener: Listener | None = None,
+) -> Model:
+    """Open `name` (a recipe's name or path) on `target` (a name of zoo.yaml's), building first what the store lacks.
+
+    It prepares and decodes as the recipe says. Parity is not measured: that is what `zoo build` does. `offline`: use only
+    mirrors and what is in the store. `threads`: the runtime's, by default one for each physical core. `listener` hears
+    what is being done. Raises UsageError, RecipeError, or what kept a step from running: MissingTool, WeightsUnreachable,
+    StepFailed.
+    """
+    place = open_place(str(workspace) if workspace else None)
+    recipe = read_recipe(place.find(name), place)
+    if target not in recipe.targets:
+        near = difflib.get_close_matches(target, recipe.targets, 1)
+        hint = f"did you mean {near[0]}?" if near else f"its targets: {', '.join(recipe.targets)}"
+        raise UsageError(f"{recipe.name} has no target {target}", hint)
+    backend = place.declared.targets[target].backend
+    if not backend.runs:
+        raise UsageError(f"{target} can be built but not run", "load another target; `zoo doctor` says which this machine runs")
+    context = _listened(place.context(offline=offline), listener)
+    actions = plan(recipe, place.declared, context, Wish(targets=(target,)))
+    compiled = _made(actions, f"{recipe.name}/{target}/compile", place, context)
+    return Model(backend.open(compiled, threads=threads or context.threads), preprocess(compiled), recipe.decode)
+
+
+def images(
+    dataset: str, *, workspace: str | Path | None = None, offline: bool = False, listener: Listener | None = None
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """The images of one of zoo.yaml's datasets as (name, (H, W, 3) uint8 BGR), fetched first where they have to be.
+
+    Raises UsageError where there is no such dataset, StepFailed where it is not here or cannot be fetched."""
+    place = open_place(str(workspace) if workspace else None)
+    known = place.declared.datasets
+    if dataset not in known:
+        raise UsageError(f"there is no dataset {dataset}", f"zoo.yaml declares {', '.join(known)}")
+    context = _listened(place.context(offline=offline), listener)
+    story = Plan(place.declared)
+    reads = story.photos(known[dataset])
+    fetched = _made(list(story.actions.values()), reads["photos"], place, context) if reads else None
+    opened = known[dataset].open(context, fetched)
+    for sample in opened.samples:
+        yield sample.name, opened.read(sample)
+
+
+def _listened(context: Context, listener: Listener | None) -> Context:
+    return replace(context, listener=listener) if listener else context
+
+
+def _made(actions: list[Action], wanted: str, place: Place, context: Context) -> Path:
+    """The artifact of the action `wanted`, made with only what it needs of `actions`. Raises the error that kept it from being made."""
+    needed = {wanted}
+    for action in reversed(actions):  # each stands after those that it reads
+        if action.id in needed:
+            needed.update(action.reads.values())
+    outcome: Outcome = execute([action for action in actions if action.id in needed], Store(place.store), context)[wanted]
+    if outcome.artifact is None:
+        raise outcome.error or StepFailed(f"{wanted} was not made")
+    return outcome.artifact.path
