@@ -1,6 +1,7 @@
 """Imports of what is not always installed."""
 
 import importlib
+import sys
 from types import ModuleType
 
 from zoo.errors import MissingTool
@@ -16,6 +17,9 @@ EXTRAS = {
 
 def require(module: str) -> ModuleType:
     """Import `module`, or raise `MissingTool` with the command that installs it."""
+    if module.partition(".")[0] == "openvino":
+        # on import, OpenVINO forks a process that reports the import to its makers; without this package it does not
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         return importlib.import_module(module)
     except ImportError as error:

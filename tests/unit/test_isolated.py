@@ -47,6 +47,13 @@ def strange(*, context):
 def unpicklable(*, context):
     return lambda: 0
 
+def forks(*, context):
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+        os._exit(0)
+    return child
+
 def dies(*, context):
     sys.stderr.write("terminate called\\n")
     sys.stderr.flush()
@@ -172,3 +179,21 @@ def test_a_function_that_a_child_cannot_find_is_refused(context: Context) -> Non
 
     with pytest.raises(TypeError, match="top of a module"):
         run_isolated(local, context=context)
+
+
+def test_what_a_library_forked_in_the_child_does_not_keep_the_parent(work: ModuleType, context: Context) -> None:
+    started = time.monotonic()
+    forked = run_isolated(work.forks, context=context).value
+    assert time.monotonic() - started < 30
+    while Path(f"/proc/{forked}/stat").exists() and " Z " not in Path(f"/proc/{forked}/stat").read_text():
+        assert time.monotonic() - started < 30, "what the child forked lives on"
+        time.sleep(0.05)
+
+
+def test_importing_openvino_reports_nothing_to_anyone() -> None:
+    pytest.importorskip("openvino")
+    program = (
+        "import sys; from zoo.optional import require; require('openvino'); import multiprocessing;"
+        "assert not multiprocessing.active_children(); assert sys.modules['openvino_telemetry'] is None"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

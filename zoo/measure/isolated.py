@@ -60,6 +60,7 @@ def run_isolated(function: Callable[..., T], *arguments: Any, context: Context) 
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,
+            start_new_session=True,  # so that what the child starts can be ended with it
             env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)},
         )
         try:
@@ -68,7 +69,7 @@ def run_isolated(function: Callable[..., T], *arguments: Any, context: Context) 
                 with suppress(subprocess.TimeoutExpired):  # its own end, not ours, is what is told
                     child.wait(5)
         finally:
-            child.kill()
+            _end(child)
             status = child.wait()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
@@ -82,6 +83,15 @@ def run_isolated(function: Callable[..., T], *arguments: Any, context: Context) 
     if kind == "error":
         raise value
     return Isolated(value, peak)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the child, and with it what its libraries may have forked: that would hold its pipes open."""
+    if sys.platform == "win32":
+        child.kill()
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _talk(child: subprocess.Popen[bytes], order: bytes, context: Context) -> tuple[str, Any, int] | None:

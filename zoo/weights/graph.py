@@ -48,7 +48,7 @@ def convolutions(path: Path) -> dict[str, Layer]:
 
 
 def _ir(path: Path) -> tuple[Any, dict[str, str]]:
-    import openvino
+    openvino = require("openvino")
 
     model = openvino.Core().read_model(path)
     # a convolution that had a bias was split in two, and the bias kept the name
