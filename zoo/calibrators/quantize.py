@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from msgspec import Meta
 
-from zoo.calibrators import Calibrator, MinMax
+from zoo.calibrators import Calibrator
 from zoo.calibrators.collect import Feeds, collect
+from zoo.calibrators.minmax import MinMax
 from zoo.calibrators.histogram import Histogram
 from zoo.context import Context
 from zoo.errors import StepFailed

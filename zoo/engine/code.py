@@ -3,7 +3,9 @@
 It covers the syntax trees (comments and docstrings aside) of the step's module, of the modules of the
 records in its fields, and of whatever these import inside `zoo`. The tables of contents in `TABLES`
 are not followed: they name every choice there is, while a step runs the one that stands in its
-fields. So a new decoder leaves every other model's results as they are.
+fields. So a new decoder leaves every other model's results as they are. A choice that a step uses whatever
+its fields say is imported from its own module, and so counts. `zoo.weights` and `zoo.pose.fits` are no
+such tables: steps meet readers and fits in artifacts as well, where no field names them.
 """
 
 from __future__ import annotations

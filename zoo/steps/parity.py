@@ -14,7 +14,8 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from zoo.backends import Backend, OnnxRuntime
+from zoo.backends import Backend
+from zoo.backends.onnxruntime import OnnxRuntime
 from zoo.context import Context
 from zoo.datasets import Dataset
 from zoo.errors import StepFailed
