@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+from msgspec import structs
+
 from zoo.context import Context
 from zoo.document import read
 from zoo.errors import Problem, RecipeError, UsageError
 from zoo.machine import default_threads
-from zoo.recipe.model import Recipe, Workspace
+from zoo.recipe.model import Name, Recipe, Workspace
 from zoo.recipe.schema import convert
 from zoo.sources.lock import read as read_lock
 
@@ -103,11 +106,21 @@ def open_place(asked: str | None = None, start: Path | None = None) -> Place:
     """Read the workspace. Raises RecipeError with all its problems."""
     path = locate(asked, start)
     declared = convert(read(path), Workspace)
+    declared = structs.replace(declared, machine=machine_name(declared))
     if path == CARRIED:
         # installed, so not ours to write in
         own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pose-zoo"
         return Place(path.parent, declared, own, own / declared.results)
     return Place(path.parent, declared, path.parent / declared.store, path.parent / declared.results)
+
+
+def machine_name(declared: Workspace) -> str:
+    """ZOO_MACHINE, so that a clone need not be changed to measure on another machine; else zoo.yaml's. Raises UsageError."""
+    name = os.environ.get("ZOO_MACHINE") or declared.machine
+    try:
+        return msgspec.convert(name, Name)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"ZOO_MACHINE: {name!r} names no machine", "lower-case letters, digits, _ . -") from error
 
 
 def read_recipe(path: Path, place: Place) -> Recipe:
