@@ -3,47 +3,106 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast, get_type_hints
+
+import msgspec
 
 from zoo.context import Context
 from zoo.datasets import overlap
 from zoo.document import Document, read
-from zoo.edits import KeepOutputs, Rename
+from zoo.edits import Edit, KeepOutputs, Rename
 from zoo.errors import Problem
 from zoo.pose.decoders import Decoder
+from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS
+from zoo.pose.fits import Stretch
+from zoo.pose.preprocess import Fit
 from zoo.pose.skeletons import SKELETONS
-from zoo.recipe.model import Recipe, Workspace
+from zoo.recipe.model import Evaluation, Recipe, TargetOptions, Workspace
 from zoo.steps.parity import Gate
 
 Fault = tuple[tuple[str | int, ...], str]
+#: skeleton -> the limbs that have part affinity fields; a drawing leaves some of them out
+LIMBS = {"openpose_18": OPENPOSE_18_LIMBS}
 
 
 def problems(document: Document, recipe: Recipe, workspace: Workspace) -> list[Problem]:
-    """Every fault of a recipe that is well-formed, each at its line."""
-    return [document.problem(path, message) for path, message in faults(recipe, workspace, Path(document.name).stem)]
+    """Every fault of a recipe that is well-formed, each at its line; `recipe` may be `sound(document)`."""
+    found = []
+    for check in CHECKS:
+        with suppress(Unsound):
+            for path, message in check(recipe, workspace):
+                # an entry of a mapping is told by its key: its value may be nothing at all
+                found.append(document.problem(path, message, key=len(path) > 1 and path[-2] in ("targets", "gates")))
+    stem = Path(document.name).stem
+    with suppress(Unsound):
+        if recipe.name != stem:
+            found.append(document.problem(("name",), f"the file is called {stem}: name and file must agree"))
+    return found
 
 
-def faults(recipe: Recipe, workspace: Workspace, stem: str) -> Iterator[Fault]:
-    """The faults as (path of the key, what is wrong)."""
-    if recipe.name != stem:
-        yield ("name",), f"the file is called {stem}: name and file must agree"
-    yield from _targets(recipe, workspace)
-    yield from _calibration(recipe, workspace)
-    yield from _shapes(recipe)
-    for path, decoder in _decoders(recipe):
-        yield from _decoding(recipe, path, decoder)
-    for index, evaluation in enumerate(recipe.evaluate):
+class Unsound(Exception):
+    """A part of a recipe that has another fault already was asked for."""
+
+
+class Sound:
+    """The parts of a refused document that are well-formed by themselves: what is wrong with how they fit can be said
+    together with what is wrong with the others. The others raise `Unsound`."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self._data = data
+        self._types = get_type_hints(Recipe)
+        self._defaults = {field.name: field.default for field in msgspec.structs.fields(Recipe) if not field.required}
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._data:
+            if name in self._defaults:
+                return self._defaults[name]
+            raise Unsound
+        value = self._data[name]
+        if name == "targets" and isinstance(value, dict):
+            return {str(target): _converted(options, TargetOptions | None) for target, options in value.items()}
+        if name == "evaluate" and isinstance(value, list):
+            return [_converted(item, Evaluation) for item in value]
+        found = _converted(value, self._types[name])
+        if found is UNSOUND:
+            raise Unsound
+        return found
+
+
+UNSOUND: Any = object()
+
+
+def _converted(value: Any, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return UNSOUND
+
+
+def sound(document: Document) -> Recipe:
+    """A refused document as far as it goes."""
+    return cast(Recipe, Sound(document.data if isinstance(document.data, dict) else {}))
+
+
+def _evaluations(recipe: Recipe) -> list[tuple[int, Evaluation]]:
+    return [(index, evaluation) for index, evaluation in enumerate(recipe.evaluate) if evaluation is not UNSOUND]
+
+
+def _evaluate(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
+    names: list[str] = []
+    for index, evaluation in _evaluations(recipe):
         for place, name in enumerate(evaluation.datasets):
             if name not in workspace.datasets:
                 yield ("evaluate", index, "datasets", place), _unknown("dataset", name, workspace.datasets)
         for name in evaluation.gates:
             if name not in evaluation.datasets:
                 yield ("evaluate", index, "gates", name), _unknown("dataset of this protocol", name, evaluation.datasets)
-    names = [evaluation.protocol for evaluation in recipe.evaluate]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            yield ("evaluate", index, "protocol"), f"two protocols are called {name}"
+        if evaluation.protocol in names:
+            yield ("evaluate", index, "protocol"), f"two protocols are called {evaluation.protocol}"
+        names.append(evaluation.protocol)
 
 
 def overlaps(path: Path, recipe: Recipe, workspace: Workspace, context: Context) -> list[Problem]:
@@ -67,6 +126,8 @@ def _targets(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
             yield ("targets", name), _unknown("target", name, workspace.targets)
             continue
         precision = workspace.targets[name].precision
+        if options is UNSOUND:
+            continue
         if options and options.keep and precision != "int8":
             yield ("targets", name, "keep"), f"only int8 targets keep nodes in float, and {name} is {precision}"
         default = getattr(workspace.gates, precision)
@@ -95,57 +156,105 @@ def _calibration(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     name = recipe.calibration.dataset
     if name not in workspace.datasets:
         yield ("calibration", "dataset"), _unknown("dataset", name, workspace.datasets)
-    elif any(name in evaluation.datasets for evaluation in recipe.evaluate):
+    elif any(name in evaluation.datasets for _, evaluation in _evaluations(recipe)):
         yield ("calibration", "dataset"), f"the recipe is evaluated on {name}: calibrating on it would flatter the figures"
 
 
-def _shapes(recipe: Recipe) -> Iterator[Fault]:
+def _shapes(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     stride = recipe.model.stride
-    _, channels, height, width = recipe.export.shape
-    if channels != 3:
-        yield ("export", "shape"), f"an image has 3 channels, not {channels}"
-    asked: list[tuple[tuple[str | int, ...], int, int]] = [
-        (("export", "shape"), height, width),
-        (("benchmark",), recipe.benchmark.height, recipe.benchmark.width),
-    ]
-    for name, options in recipe.targets.items():
-        if options and options.shape:
-            asked.append((("targets", name, "shape"), *options.shape))
-    for path, tall, wide in asked:
+    for path, tall, wide in _sizes(recipe):
         if tall % stride or wide % stride:
             yield path, f"the network takes heights and widths that are multiples of {stride}, not {tall}x{wide}"
 
 
+def _channels(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
+    if recipe.export.shape[1] != 3:
+        yield ("export", "shape"), f"an image has 3 channels, not {recipe.export.shape[1]}"
+
+
+def _sizes(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], int, int]]:
+    """Where a recipe says how large an input is: path, height, width. What is not sound is passed over."""
+    with suppress(Unsound):
+        yield ("export", "shape"), *recipe.export.shape[2:]
+    with suppress(Unsound):
+        yield ("benchmark",), recipe.benchmark.height, recipe.benchmark.width
+    with suppress(Unsound):
+        for name, options in recipe.targets.items():
+            if options is not UNSOUND and options and options.shape:
+                yield ("targets", name, "shape"), *options.shape
+    with suppress(Unsound):
+        yield ("preprocess", "fit"), *_least(recipe.preprocess.fit)
+    for index, evaluation in _evaluations(recipe):
+        if evaluation.fit:
+            yield ("evaluate", index, "fit"), *_least(evaluation.fit)
+
+
+def _least(fit: Fit) -> tuple[int, int]:
+    """A height and a width of which all that a fit gives are multiples."""
+    return (fit.height, fit.width) if isinstance(fit, Stretch) else (fit.multiple, fit.multiple)
+
+
+def _weights(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
+    for index, source in enumerate(recipe.weights):
+        names = [file.name for file in source.wanted()]
+        if source.reader is None:
+            yield ("weights", index), "say with `reader:` how these files become a state dict, as in {type: pth, file: NAME}"
+        elif source.reader.file not in names:
+            yield ("weights", index, "reader", "file"), _unknown("file", source.reader.file, names)
+
+
 def _decoders(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], Decoder]]:
-    yield ("decode",), recipe.decode
-    for index, evaluation in enumerate(recipe.evaluate):
+    with suppress(Unsound):
+        yield ("decode",), recipe.decode
+    for index, evaluation in _evaluations(recipe):
         if evaluation.decode:
             yield ("evaluate", index, "decode"), evaluation.decode
 
 
-def _decoding(recipe: Recipe, path: tuple[str | int, ...], decoder: Decoder) -> Iterator[Fault]:
-    count = len(SKELETONS[decoder.skeleton].keypoints)
-    if count != recipe.model.keypoints:
-        yield path, f"the decoder's skeleton {decoder.skeleton} has {count} keypoints, the model finds {recipe.model.keypoints}"
-    outputs = _outputs(recipe)
-    for role in ("heatmaps", "pafs"):
-        name = getattr(decoder, role, None)
-        if name is not None and name not in outputs:
-            yield (*path, role), _unknown("output", name, outputs)
+def _decoding(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
+    outputs = _outputs(recipe.model.outputs, recipe.edits)
+    for path, decoder in _decoders(recipe):
+        count = len(SKELETONS[decoder.skeleton].keypoints)
+        if count != recipe.model.keypoints:
+            yield path, f"the decoder's skeleton {decoder.skeleton} has {count} keypoints, the model finds {recipe.model.keypoints}"
+        for role, name in _read(decoder):
+            if name not in outputs:
+                yield (*path, role), _unknown("output", name, outputs)
+        wanted, found = 2 * len(LIMBS[decoder.skeleton]), outputs.get(decoder.pafs)
+        if found not in (None, wanted):
+            yield (*path, "pafs"), f"{decoder.pafs} has {found} channels, the decoder reads {wanted}"
+    for target, options in recipe.targets.items():
+        if options is UNSOUND or not options or not options.edits:
+            continue
+        left = _outputs(outputs, options.edits)
+        lost = {name for _, decoder in _decoders(recipe) for _, name in _read(decoder) if name in outputs and name not in left}
+        if lost:
+            yield ("targets", target, "edits"), f"these leave out what is decoded: {', '.join(sorted(lost))}"
 
 
-def _outputs(recipe: Recipe) -> list[str]:
-    """The names of the outputs after the recipe's own edits."""
-    names = list(recipe.model.outputs)
-    for edit in recipe.edits:
+def _read(decoder: Decoder) -> list[tuple[str, str]]:
+    """Which of its fields name outputs, and the names."""
+    return [(role, getattr(decoder, role)) for role in ("heatmaps", "pafs")]
+
+
+def _outputs(outputs: Mapping[str, int | None], edits: Sequence[Edit]) -> dict[str, int | None]:
+    """Output -> channels after `edits`. An edit may bring out a tensor from inside: nobody knows its channels before it ran."""
+    found = dict(outputs)
+    for edit in edits:
         if isinstance(edit, KeepOutputs):
-            names = [name for name in names if name in edit.outputs]
+            found = {name: found.get(name) for name in edit.outputs}
         elif isinstance(edit, Rename):
-            names = [edit.names.get(name, name) for name in names]
-    return names
+            found = {edit.names.get(name, name): channels for name, channels in found.items()}
+    return found
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(name, known, 1)
     return f"there is no {what} {name!r}; " + (f"did you mean {near[0]}?" if near else f"there is {', '.join(known) or 'none'}")
+
+
+#: each in turn; one that needs a part which has a fault of its own says what it knows by then
+CHECKS: tuple[Callable[[Recipe, Workspace], Iterator[Fault]], ...] = (
+    _targets, _calibration, _channels, _shapes, _weights, _decoding, _evaluate,
+)  # fmt: skip

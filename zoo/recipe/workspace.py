@@ -13,7 +13,7 @@ import msgspec
 from msgspec import structs
 
 from zoo.context import Context
-from zoo.document import read
+from zoo.document import Document, read
 from zoo.errors import Problem, RecipeError, UsageError
 from zoo.machine import default_threads
 from zoo.recipe.model import Name, Recipe, Workspace
@@ -21,6 +21,7 @@ from zoo.recipe.schema import convert
 from zoo.sources.lock import read as read_lock
 
 NAME = "zoo.yaml"
+FORMAT = 1
 #: where a wheel puts the recipes that it carries
 CARRIED = Path(sys.prefix) / "share" / "pose-zoo" / NAME
 
@@ -105,7 +106,7 @@ def locate(asked: str | None, start: Path | None = None) -> Path:
 def open_place(asked: str | None = None, start: Path | None = None) -> Place:
     """Read the workspace. Raises RecipeError with all its problems."""
     path = locate(asked, start)
-    declared = convert(read(path), Workspace)
+    declared = convert(_document(path, "docs/schema/workspace.json describes it"), Workspace)
     declared = structs.replace(declared, machine=machine_name(declared))
     if path == CARRIED:
         # installed, so not ours to write in
@@ -123,16 +124,25 @@ def machine_name(declared: Workspace) -> str:
         raise UsageError(f"ZOO_MACHINE: {name!r} names no machine", "lower-case letters, digits, _ . -") from error
 
 
+def _document(path: Path, help: str) -> Document:
+    """A document of a format that this zoo reads. Nothing more is said of another: its keys may mean other things."""
+    document = read(path)
+    version = document.data.get("format") if isinstance(document.data, dict) else None
+    if isinstance(version, int) and not isinstance(version, bool) and version != FORMAT:
+        advice = "update the zoo (pip install -U pose-zoo)" if version > FORMAT else f"write it anew in format {FORMAT}: {help}"
+        raise RecipeError([document.problem(("format",), f"this zoo reads format {FORMAT}, not {version}: {advice}")])
+    return document
+
+
 def read_recipe(path: Path, place: Place) -> Recipe:
     """Read one recipe and hold it against its workspace. Raises RecipeError with all its problems."""
-    from zoo.recipe.check import problems
+    from zoo.recipe.check import problems, sound
 
-    document = read(path)
-    if isinstance(document.data, dict) and document.data.get("format", 1) != 1:
-        line, column = document.position(("format",))
-        text = f"this zoo reads format 1, not {document.data['format']!r}"
-        raise RecipeError([Problem(str(path), line, column, "format", text)], "update the zoo, or write the recipe anew with `zoo new`")
-    recipe = convert(document, Recipe)
+    document = _document(path, "`zoo new` writes a recipe to start from")
+    try:
+        recipe = convert(document, Recipe)
+    except RecipeError as error:
+        raise RecipeError(error.problems + problems(document, sound(document), place.declared)) from None
     if found := problems(document, recipe, place.declared):
         raise RecipeError(found)
     return recipe
