@@ -133,7 +133,7 @@ def _of_row(row: Row) -> list[str]:
             found.append(f"{_count(len(row.accuracy.skipped), 'bad image')} skipped ({', '.join(row.accuracy.skipped)})")
         found += [f"{short.metric} {short.value:.4f} is under the promised {short.least:g}" for short in row.accuracy.shortfalls]
     failures = [report for report in (row.accuracy, result.parity, result.latency) if isinstance(report, Failure)]
-    found += [f"{failure.word}: {failure.message}" for failure in failures]
+    found += [f"{failure.word}: {failure.message}" for failure in failures if failure.message]
     return [line.rstrip(".").replace("\n", " ") for line in found]
 
 

@@ -50,5 +50,5 @@ def command(
     outcomes = session.carry_out(actions, jobs=jobs, again=lambda _: again, fail_fast=fail_fast, quiet=as_json)
     if copy_to:
         copy_models(outcomes, copy_to)
-    build_summary(outcomes, recipes, as_json)
+    build_summary(session, outcomes, recipes, as_json)
     return exit_code(list(outcomes.values()))

@@ -24,13 +24,14 @@ def command(as_json: bool, workspace: str | None, verbose: bool) -> int:
         ]
         click.echo(msgspec.json.encode(rows).decode())
         return 0
-    from rich.console import Console
     from rich.table import Table
+
+    from zoo.cli.console import print_table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("recipe", "title", "task", "licence of the weights", "targets"):
         table.add_column(heading, overflow="fold")
     for recipe in recipes:
         table.add_row(recipe.name, recipe.title, recipe.task, recipe.licences.weights, str(len(recipe.targets)))
-    Console().print(table)
+    print_table(table)
     return 0

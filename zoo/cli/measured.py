@@ -40,14 +40,16 @@ def show(results: Sequence[Result]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(soft_wrap=False)
+    from zoo.cli.console import print_table
+
+    console = Console(soft_wrap=True)
     for built in tables(rows(results), SHOWN):
         table = Table(title=built.heading, title_justify="left", box=None, header_style="bold", pad_edge=False)
         for name, heading in zip(built.columns, built.header(), strict=True):
             table.add_column(heading, justify=COLUMNS[name].align, overflow="fold")
         for row in built.rows:
             table.add_row(*built.cells(row))
-        console.print(table)
+        print_table(table)
         for line in built.lines:
             console.print(f"[dim]{line}[/]", highlight=False)
         console.print()

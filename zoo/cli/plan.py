@@ -8,7 +8,7 @@ import click
 
 from zoo.cli import options
 
-WORDS = {"known": "known, nothing to do", "to do": "to do", "open": "open until the step before it has run"}
+WORDS = {"known": "known, nothing to do", "to do": "will be done", "open": "open until the step before it has run"}
 
 
 @click.command("plan")

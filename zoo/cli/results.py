@@ -13,7 +13,7 @@ from zoo.engine.plan import declared
 from zoo.errors import MissingTool, WeightsUnreachable, ZooError
 from zoo.files import write_bytes
 from zoo.machine import describe, versions, vnni
-from zoo.recipe.model import Recipe
+from zoo.recipe.model import Recipe, Target
 from zoo.steps import reports
 from zoo.steps.bundle import model_size
 from zoo.steps.compile import Compile
@@ -39,13 +39,17 @@ def result_of(session: Session, recipe: Recipe, name: str, outcomes: Mapping[str
     if not isinstance(step, Compile):
         raise AssertionError(f"{compiled.action.id} compiles nothing")
     parity = together(report(outcomes.get(f"{recipe.name}/parity")), report(outcomes.get(f"{prefix}/parity")))
-    accuracy = []
+    reason = why_unmeasured(compiled, target, recipe)
+    if f"{prefix}/parity" not in outcomes and not (isinstance(parity, reports.Parity) and not parity.passed):
+        # what is known of the graph says nothing about a target that did not run
+        parity = reason
+    accuracy: list[reports.Accuracy | reports.Failure] = []
     for id, outcome in outcomes.items():
         if id.startswith(f"{prefix}/accuracy/"):
             found = report(outcome, dataset=id.split("/")[3])
             if isinstance(found, reports.Accuracy | reports.Failure):
                 accuracy.append(found)
-    latency = report(outcomes.get(f"{prefix}/latency"))
+    latency = report(outcomes.get(f"{prefix}/latency")) or reason
     measured = [item for item in (latency, parity, *accuracy) if isinstance(item, reports.Parity | reports.Accuracy | reports.Latency)]
     notes = []
     if not target.backend.runs:
@@ -66,7 +70,7 @@ def result_of(session: Session, recipe: Recipe, name: str, outcomes: Mapping[str
         computed_in=measured[0].computed_in if measured else "",
         note="; ".join(notes),
         parity=parity,
-        accuracy=tuple(accuracy),
+        accuracy=tuple(accuracy) or (reason,),
         latency=latency if isinstance(latency, reports.Latency | reports.Failure) else None,
         size_bytes=model_size(compiled.artifact.path) if compiled.artifact else None,
         key=compiled.key,
@@ -74,6 +78,22 @@ def result_of(session: Session, recipe: Recipe, name: str, outcomes: Mapping[str
         published=recipe.published,
         versions=dict(versions(step.tools())),
     )
+
+
+def why_unmeasured(compiled: Outcome, target: Target, recipe: Recipe) -> reports.Failure:
+    """What stands in the cells of a target for which the plan holds no measurement."""
+    failed = report(compiled) if compiled.artifact is None else None
+    if isinstance(failed, reports.Failure):
+        return failed
+    if not target.backend.runs:
+        return reports.Failure(word="not run", message="")  # the row's note says it
+    return reports.Failure(word="no images", message=f"none of its datasets is here: {', '.join(datasets(recipe)) or 'it names none'}")
+
+
+def datasets(recipe: Recipe) -> list[str]:
+    """The names of all datasets that a recipe is calibrated or judged on."""
+    calibration = [recipe.calibration.dataset] if recipe.calibration else []
+    return list(dict.fromkeys([*calibration, *(name for evaluation in recipe.evaluate for name in evaluation.datasets)]))
 
 
 def write_results(session: Session, results: list[Result]) -> list[Path]:

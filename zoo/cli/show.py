@@ -21,8 +21,9 @@ def command(name: str, as_json: bool, workspace: str | None, verbose: bool) -> i
     if as_json:
         click.echo(canonical(recipe).decode())
         return 0
-    from rich.console import Console
     from rich.table import Table
+
+    from zoo.cli.console import print_table
 
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
@@ -47,5 +48,5 @@ def command(name: str, as_json: bool, workspace: str | None, verbose: bool) -> i
             table.add_row("judged on", f"{dataset} in the protocol {evaluation.protocol}" + (f" - not here: {absent}" if absent else ""))
     for figure in recipe.published:
         table.add_row("published", f"{figure.metric} {figure.value:g} ({figure.protocol}; {figure.source})")
-    Console(soft_wrap=False).print(table)
+    print_table(table)
     return 0

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.session import relative
+from zoo.cli.session import Session, relative
 from zoo.engine.execute import Outcome
 from zoo.recipe.model import Recipe
 from zoo.steps import reports
 
 
-def build_summary(outcomes: Mapping[str, Outcome], recipes: Sequence[Recipe], as_json: bool) -> None:
+def build_summary(session: Session, outcomes: Mapping[str, Outcome], recipes: Sequence[Recipe], as_json: bool) -> None:
     """A line for each target: what became of it, its parity, where its files are."""
     rows = []
     for recipe in recipes:
@@ -22,15 +22,13 @@ def build_summary(outcomes: Mapping[str, Outcome], recipes: Sequence[Recipe], as
             compiled = outcomes.get(f"{recipe.name}/{target}/compile")
             if compiled is None:
                 continue
-            parity = outcomes.get(f"{recipe.name}/{target}/parity") or outcomes.get(f"{recipe.name}/parity")
-            found = reports.read(parity.artifact.path) if parity and parity.artifact else None
-            worst = found.worst if isinstance(found, reports.Parity) else None
+            parity = outcomes.get(f"{recipe.name}/{target}/parity")
             rows.append(
                 {
                     "recipe": recipe.name,
                     "target": target,
                     "state": compiled.state,
-                    "parity": f"{'ok' if worst.passed else 'FAILED'}, {worst.figure}" if worst else "",
+                    "parity": _parity(parity) if parity else _without(session, target, compiled),
                     "folder": relative(compiled.artifact.path) if compiled.artifact else "",
                     "error": compiled.error.message if compiled.error else "",
                 }
@@ -40,15 +38,31 @@ def build_summary(outcomes: Mapping[str, Outcome], recipes: Sequence[Recipe], as
 
         click.echo(msgspec.json.encode(rows).decode())
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from zoo.cli.console import print_table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("recipe", "target", "state", "parity", "where"):
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(row["recipe"], row["target"], row["state"], row["parity"], row["folder"] or row["error"].splitlines()[0])
-    Console().print(table)
+    print_table(table)
+
+
+def _parity(outcome: Outcome) -> str:
+    """How far a target is from the original, in a few words."""
+    found = reports.read(outcome.artifact.path) if outcome.artifact else None
+    if not isinstance(found, reports.Parity):
+        return outcome.state
+    return f"{'ok' if found.passed else 'FAILED'}, {found.worst.figure}"
+
+
+def _without(session: Session, target: str, compiled: Outcome) -> str:
+    """Why a target was not held against the original."""
+    if compiled.artifact is None:
+        return ""
+    return "no images here to compare on" if session.place.declared.targets[target].backend.runs else "built, not run"
 
 
 def copy_models(outcomes: Mapping[str, Outcome], folder: str) -> None:

@@ -40,7 +40,7 @@ class Failure(Choice, frozen=True, kw_only=True, tag="failure"):
     word: Annotated[str, Meta(min_length=1)]
     """Why, in a word or two, for the cell: "unreachable", "no GPU", "not run"."""
     message: str
-    """Why, in a sentence, for below the table."""
+    """Why, in a sentence, for below the table; empty where the row's note says it."""
     dataset: str = ""
     """Of an accuracy: the name of the dataset that it would have been measured on."""
     fingerprint: str = ""

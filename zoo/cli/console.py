@@ -1,0 +1,20 @@
+"""Tables on standard output, for people and for `grep` alike."""
+
+from __future__ import annotations
+
+import re
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+WIDEST = 10_000
+
+
+def print_table(table: Table) -> None:
+    """Print `table` with every row on one line: a terminal that is too narrow wraps it, a file keeps it whole."""
+    console = Console(width=Console(width=WIDEST).measure(table).maximum, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    # the padding of the last column would make a narrow terminal wrap rows that fit
+    click.echo(re.sub(r" +((?:\x1b\[[0-9;]*m)*)$", r"\1", captured.get(), flags=re.MULTILINE), nl=False)
