@@ -69,7 +69,18 @@ def test_verify_names_a_changed_object_and_a_lost_one(store: Store) -> None:
     path.write_text("ONE")
     store.discard(store.objects / lost)
     faults = {where.name: fault for where, fault in store.verify()}
-    assert set(faults) == {changed, "b.json"}
+    assert set(faults) == {changed, "a.json", "b.json"}
+
+
+def test_taking_out_all_that_verify_names_leaves_a_sound_store(store: Store) -> None:
+    changed = put(store, "a", "one")
+    put(store, "b", "two")
+    path = store.objects / changed / "text"
+    path.chmod(0o644)
+    path.write_text("ONE")
+    for where, _ in list(store.verify()):
+        store.discard(where)
+    assert list(store.verify()) == [] and store.find("b") and not store.find("a")
 
 
 def test_verify_names_an_action_that_is_no_record(store: Store) -> None:

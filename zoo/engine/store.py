@@ -137,6 +137,7 @@ class Store:
 
     def verify(self) -> Iterator[tuple[Path, str]]:
         """Check every object against its digest and every action against its object: (path, fault) pairs."""
+        broken = {path.name for path in sorted(self.objects.glob("*")) if digest_folder(path) != path.name}
         for path in sorted(self.actions.glob("*.json")):
             try:
                 done = msgspec.json.decode(path.read_bytes(), type=Done)
@@ -145,9 +146,10 @@ class Store:
                 continue
             if not (self.objects / done.artifact).is_dir():
                 yield path, f"its artifact {done.artifact[:12]} is gone"
-        for path in sorted(self.objects.glob("*")):
-            if digest_folder(path) != path.name:
-                yield path, "its content differs from its digest"
+            elif done.artifact in broken:
+                yield path, f"its artifact {done.artifact[:12]} is faulty"
+        for name in sorted(broken):
+            yield self.objects / name, "its content differs from its digest"
 
     def discard(self, path: Path) -> None:
         """Take a faulty object or action out of the store; it is made again when it is needed."""
