@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from zoo.context import Context
-from zoo.errors import WeightsUnreachable
+from zoo.errors import MissingTool, WeightsUnreachable
 from zoo.files import digest_file
 from zoo.sources import LocalFile, Source
 from zoo.sources.fetch import FILES_HINT, fetch
@@ -33,6 +34,10 @@ class FetchWeights(Step, frozen=True, kw_only=True, tag="fetch"):
             Provenance(source="seeded", files={}, substitute="seeded, for a rehearsal", rehearsal=True).write(out)
             return
         source = self.sources[found.index]
+        if found.unpinned and source.reader:
+            # no digest vouches for them: what cannot be read must not come into the store, where it would be known for good
+            with suppress(MissingTool):  # fetching needs no torch; the export will say what is missing
+                source.reader.read(out)
         Provenance(source=source.describe(), files=found.files, reader=source.reader, substitute=source.substitute).write(out)
 
     def locked(self, lock: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,7 +54,8 @@ def load_tensors(path: Path) -> Any:
     dtypes = [type(np.dtype(kind)) for kind in "?bhilqBHILQefd"]
     allowed: list[Any] = [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *dtypes]
     try:
-        with torch.serialization.safe_globals(allowed):
+        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of a strange file is said below
             return torch.load(path, weights_only=True, map_location="cpu")
     except (pickle.UnpicklingError, AttributeError) as error:
         raise StepFailed(
