@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import re
 import shlex
 import tomllib
@@ -18,7 +19,7 @@ import pytest
 from zoo import api, errors
 from zoo.cli import COMMANDS, cli, reference, run
 from zoo.document import parse, read
-from zoo.recipe.check import faults
+from zoo.recipe.check import problems
 from zoo.recipe.model import Recipe, Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -159,7 +160,8 @@ def test_every_piece_of_yaml_is_one_that_the_zoo_takes(text: str) -> None:
         msgspec.convert({**declared, **fragment}, Workspace)
     else:
         recipe = msgspec.convert({**base(), **fragment}, Recipe)
-        assert list(faults(recipe, msgspec.convert(declared, Workspace), recipe.name)) == []
+        document = parse(json.dumps({**base(), **fragment}), f"{recipe.name}.yaml")
+        assert problems(document, recipe, msgspec.convert(declared, Workspace)) == []
 
 
 def within(part: Any, whole: Any) -> bool:

@@ -106,7 +106,9 @@ def test_jobs_run_at_once_and_give_the_same(store: Store, context: Context, tmp_
     actions.append(Action("all", Write(text="!"), {f"r{i}": f"a{i}" for i in range(8)}))
     alone = execute(actions, Store(tmp_path / "other"), context)
     together = execute(actions, store, context, jobs=4)
-    assert {id: o.artifact.digest for id, o in alone.items() if o.artifact} == {id: o.artifact.digest for id, o in together.items() if o.artifact}
+    assert {id: o.artifact.digest for id, o in alone.items() if o.artifact} == {
+        id: o.artifact.digest for id, o in together.items() if o.artifact
+    }
 
 
 def test_cancelling_stops_between_two_reports_and_leaves_no_trace(store: Store, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from msgspec import Meta
 
 from zoo.calibrators import Calibrator
 from zoo.calibrators.collect import Feeds, collect
-from zoo.calibrators.minmax import MinMax
 from zoo.calibrators.histogram import Histogram
+from zoo.calibrators.minmax import MinMax
 from zoo.context import Context
 from zoo.errors import StepFailed
 from zoo.record import Record
