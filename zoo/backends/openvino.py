@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
@@ -37,6 +38,7 @@ IR = "model.xml"
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 #: Layers of the executed graph that do a network's work.
 HEAVY = ("Convolution", "Deconvolution", "GroupConvolution", "FullyConnected", "MatMul")
+COUNTED = re.compile(r"[A-Z][A-Za-z0-9]*_\d+")
 
 
 class OpenVino(Choice, frozen=True, kw_only=True, tag="openvino"):
@@ -152,9 +154,12 @@ def _reshape(ov: Any, model: Any, axes: Mapping[str, tuple[int | None, ...]]) ->
 
 
 def _name_nodes(model: Any) -> None:
-    """Name by their place the nodes that have no name of their own: OpenVINO counts on through a process, and files would differ."""
+    """Name by their place the nodes that have no name of their own: OpenVINO counts on through a process, and files would differ.
+
+    What it folds into a constant keeps the counted name of what was there (ShapeOf_13)."""
     for place, node in enumerate(model.get_ordered_ops()):
-        if node.get_friendly_name() == node.get_name():
+        name = node.get_friendly_name()
+        if name == node.get_name() or COUNTED.fullmatch(name):
             node.set_friendly_name(f"{node.get_type_name()}:{place}")
 
 
