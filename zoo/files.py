@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 BLOCK = 1 << 20
@@ -84,7 +84,8 @@ class Digests:
     def save(self) -> None:
         """Write what was learned; a lost race loses only time."""
         if self._changed:
-            write_text(self._file, json.dumps(self._known))
+            with suppress(OSError):  # what cannot be remembered is read again
+                write_text(self._file, json.dumps(self._known))
             self._changed = False
 
 

@@ -65,11 +65,14 @@ class OpenVino(Choice, frozen=True, kw_only=True, tag="openvino"):
             model = ov.Core().read_model(model_dir / MODEL)
             _reshape(ov, model, axes)
             _name_nodes(model)
-            ov.save_model(model, out / IR, compress_to_fp16=False)
         except RuntimeError as error:
             raise StepFailed(
                 f"OpenVINO does not convert the graph: {_first(error)}", "does it have the shapes that the target asks for?"
             ) from error
+        try:
+            ov.save_model(model, out / IR, compress_to_fp16=False)
+        except RuntimeError as error:
+            raise StepFailed(f"OpenVINO cannot write the model: {_first(error)}", "is the disk full?") from error
         names = tuple(value.name for value in graph.graph.output)
         publish(model_dir, out, Compiled(backend="openvino", precision=precision, outputs=names))
 

@@ -103,6 +103,10 @@ def run(args: list[str] | None = None) -> int:
     except ZooError as error:
         click.echo(f"{error}", err=True)
         return error.exit_code
+    except OSError as error:
+        where = error.filename2 or error.filename
+        click.echo(f"{error.strerror or error}" + (f": {where}" if where else "") + "\n  is the disk full, or a file gone?", err=True)
+        return ZooError.exit_code
     except Exception:  # the last boundary: what is not foreseen is a bug, and says so with its traceback
         traceback.print_exc()
         return Bug.exit_code

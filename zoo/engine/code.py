@@ -14,6 +14,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ class Code:
     def save(self) -> None:
         """Remember what was parsed."""
         if self._file and self._changed:
-            write_text(self._file, json.dumps(self._remembered))
+            with suppress(OSError):  # what cannot be remembered is parsed again
+                write_text(self._file, json.dumps(self._remembered))
             self._changed = False
 
     def _path(self, name: str) -> Path | None:

@@ -171,7 +171,7 @@ def _carry_out(action: Action, inputs: Mapping[str, Outcome], store: Store, cont
         return Outcome(action, "failed", seconds=time.monotonic() - started, error=error)
     except OSError as error:
         failure = StepFailed(
-            f"{error.strerror or error}: {error.filename}" if error.filename else str(error), "is the disk full, or a file gone?"
+            f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""), "is the disk full, or a file gone?"
         )
         return Outcome(action, "failed", seconds=time.monotonic() - started, error=failure)
     except Exception:  # the boundary: whatever a step's tools raise must not take the other steps with it

@@ -99,7 +99,11 @@ class Store:
 
     def record(self, key: str, done: Done) -> None:
         """Remember that `done` is what `key` stands for."""
-        write_bytes(self.actions / f"{key}.json", canonical(done))
+        self.actions.mkdir(parents=True, exist_ok=True)
+        with self.workplace() as place:
+            # made in the workplace, so that nothing of a killed process stays among the records
+            write_bytes(place / "done.json", canonical(done))
+            (place / "done.json").replace(self.actions / f"{key}.json")
 
     def sweep(self) -> None:
         """Remove what dead processes left in `working`."""
