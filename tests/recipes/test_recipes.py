@@ -1,0 +1,91 @@
+"""The recipes that are shipped: sound, buildable for TensorRT without a GPU, and as good as their authors say."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from workspaces import picture
+
+from zoo.cli import run
+from zoo.recipe.workspace import open_place, read_recipe
+
+ROOT = Path(__file__).parents[2]
+RECIPES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
+Zoo = Callable[..., list[Any]]
+
+
+def workspace(root: Path, **changes: Any) -> Path:
+    """The zoo's own recipes in a folder of the test's, with a store of its own and `changes` to zoo.yaml."""
+    declared = yaml.safe_load((ROOT / "zoo.yaml").read_text()) | changes
+    (root / "zoo.yaml").write_text(yaml.safe_dump(declared))
+    shutil.copytree(ROOT / "recipes", root / "recipes")
+    return root
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_passes_the_check(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", name, "--workspace", str(ROOT)]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_offers_every_kind_of_target_and_names_its_editors_schema(name: str) -> None:
+    place = open_place(str(ROOT))
+    recipe = read_recipe(place.find(name), place)
+    kinds = {
+        (place.declared.targets[target].backend.__struct_config__.tag, place.declared.targets[target].precision)
+        for target in recipe.targets
+    }
+    for backend in ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"):
+        assert {(backend, "fp32"), (backend, "int8")} <= kinds
+    assert place.find(name).read_text().startswith("# yaml-language-server: $schema=../docs/schema/recipe.json\n")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_tensorrt_rtx_builds_every_precision_of_every_recipe(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("torch", "tensorrt_rtx"):
+        pytest.importorskip(module)
+    place = open_place(str(ROOT))
+    recipe = read_recipe(place.find(name), place)
+    assert recipe.calibration is not None
+    datasets = {dataset: {"type": "folder", "images": "pictures"} for evaluation in recipe.evaluate for dataset in evaluation.datasets}
+    # the graph is what is built, and it is the same whatever the weights and the pictures
+    root = workspace(tmp_path, datasets={**datasets, recipe.calibration.dataset: {"type": "folder", "images": "others"}}, mirrors=[])
+    for other in set(RECIPES) - {name}:
+        (root / f"recipes/{other}.yaml").unlink()
+    picture(root / "pictures/0.png", 0)
+    for seed in range(2):
+        picture(root / f"others/{seed}.png", 1 + seed, height=192, width=256)
+    monkeypatch.chdir(root)
+    code = run(["build", name, "-t", "tensorrt-rtx-*", "--rehearse", "--offline", "--json"])
+    out, err = capfd.readouterr()
+    assert code == 0, err
+    assert {row["target"]: row["parity"] for row in json.loads(out)} == {
+        f"tensorrt-rtx-{precision}": "built, not run" for precision in ("fp32", "fp16", "int8")
+    }
+
+
+@pytest.mark.assets
+def test_human_pose_estimation_0001_reaches_both_published_protocols(
+    assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("ZOO_ASSETS", str(assets))
+    monkeypatch.delenv("ZOO_COCO", raising=False)
+    monkeypatch.chdir(workspace(tmp_path))
+    code = run(["eval", "human_pose_estimation_0001", "-t", "onnxruntime-fp32", "--offline"])
+    assert code == 0, capfd.readouterr().err
+    (path,) = Path("results").rglob("*.json")
+    row = json.loads(path.read_text())
+    assert row["weights"]["substitute"] == "dequantised from Intel's INT8", "Intel's own file is not there: offline"
+    figures = {cell["protocol"]["name"]: cell["figures"]["AP"] for cell in row["accuracy"]}
+    assert figures == {"lightweight_openpose": pytest.approx(0.4467, abs=0.002), "open_model_zoo": pytest.approx(0.4262, abs=0.003)}
+    assert {cell["images"] for cell in row["accuracy"]} == {97}
+    assert row["latency"]["timing"]["runs"] >= 50 and row["latency"]["timing"]["seconds"] >= 2
+    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in row["weights"]["sha256s"].values())
