@@ -58,7 +58,8 @@ def fetch(sources: Sequence[Source], out: Path, context: Context, lock: Mapping[
                     return fetched
     except OSError as error:
         raise StepFailed(
-            f"cannot write to {error.filename2 or error.filename or out}: {error.strerror or error}", "free some space there, or see who may write to it"
+            f"cannot write to {error.filename2 or error.filename or out}: {error.strerror or error}",
+            "free some space there, or see who may write to it",
         ) from error
     searched = ", ".join(str(mirror) for mirror in context.mirrors) or "none is set"
     lines = "".join(f"\n  {line}" for line in tried) or "\n  no source is declared"
