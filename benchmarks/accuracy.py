@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--targets", nargs="+", default=["onnxruntime-int8", "openvino-int8"])
     parser.add_argument("--dataset", default="coco_mini")
     parser.add_argument("--naive", action="store_true")
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--samples", type=int, default=1000, help="draws of the bootstrap")
     given = parser.parse_args()
     session, recipe = open_recipe(given.recipe)

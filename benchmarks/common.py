@@ -47,17 +47,24 @@ def artifact(outcomes: Mapping[str, Outcome], id: str) -> Path:
     return found.path
 
 
-def side_by_side(calls: Mapping[str, Call], rounds: int) -> dict[str, list[float]]:
-    """Seconds of `rounds` calls of each: one after the other within every round, so that what the machine does meanwhile
-    hits all alike. The first fifth is warm-up and left out."""
+def side_by_side(calls: Mapping[str, Call], rounds: int, block: int = 3) -> dict[str, list[float]]:
+    """Seconds of a call of each in each of `rounds` rounds: one network after the other within a round, so that what the
+    machine does meanwhile hits all alike. The first fifth is warm-up and left out.
+
+    In its turn a network is called once untimed (its weights come back into the caches, the threads of the one before stop
+    spinning), then `block` times, of which the median counts."""
     times: dict[str, list[float]] = {name: [] for name in calls}
-    warm = max(2, rounds // 5)
+    warm = max(1, rounds // 5)
     for turn in range(rounds + warm):
         for name, call in calls.items():
-            started = time.perf_counter()
             call()
+            found = []
+            for _ in range(block):
+                started = time.perf_counter()
+                call()
+                found.append(time.perf_counter() - started)
             if turn >= warm:
-                times[name].append(time.perf_counter() - started)
+                times[name].append(statistics.median(found))
     return times
 
 

@@ -207,7 +207,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=4, help="convolutions in a run")
     parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=tuple(METHODS))
     parser.add_argument("--images", type=int, help="only the first N calibration images (for a quick look)")
-    parser.add_argument("--rounds", type=int, default=40, help="calls of each network when speeds are measured")
+    parser.add_argument("--rounds", type=int, default=15, help="calls of each network when speeds are measured")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         lab = laboratory(given.recipe, Path(folder), given.images)
