@@ -108,3 +108,28 @@ def test_eight_bits_hold_what_they_lost_before(feeds: list[dict[str, NDArray[np.
 
     network_once = network()
     assert noise(smooth(network_once, feeds, 0.65, context), "smoothed") < 0.2 * noise(network_once, "plain")
+
+
+def small(nodes: list[onnx.NodeProto], constants: list[onnx.TensorProto]) -> onnx.ModelProto:
+    values = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])], values, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.mark.parametrize("case", ["joined along the height", "two inputs to a group"])
+def test_what_factors_cannot_pass_is_left_alone(
+    case: str, feeds: list[dict[str, NDArray[np.float32]]], tmp_path: Path, context: Context
+) -> None:
+    first = helper.make_node("Conv", ["x", "w1"], ["a"], "first")
+    if case == "joined along the height":
+        nodes = [first, helper.make_node("Concat", ["a", "a2"], ["joined"], "join", axis=2)]
+        nodes.insert(1, helper.make_node("Conv", ["x", "w2"], ["a2"], "other"))
+        nodes.append(helper.make_node("Conv", ["joined", "w3"], ["y"], "last"))
+        constants = [weight("w1", 4, 3, 1, 1, scale=WILD), weight("w2", 4, 3, 1, 1), weight("w3", 2, 4, 1, 1)]
+    else:
+        nodes = [first, helper.make_node("Conv", ["a", "w2"], ["y"], "grouped", group=2)]
+        constants = [weight("w1", 4, 3, 1, 1, scale=WILD), weight("w2", 2, 2, 1, 1)]
+    model = small(nodes, constants)
+    smoothed = smooth(model, feeds, 0.5, context)
+    assert np.array_equal(constant(smoothed, "w1"), constant(model, "w1"))
+    assert np.array_equal(run(smoothed, tmp_path / "b", feeds[0])["y"], run(model, tmp_path / "a", feeds[0])["y"])

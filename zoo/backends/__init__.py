@@ -1,8 +1,9 @@
 """The runtimes that a target may name.
 
 Each has `compile(model_dir, out, *, precision, shapes, context)`, `open(folder, *, threads, shape=None) -> Runner`,
-`available()` (empty, or what is missing), `scheme` (the INT8 it wants in the graph), `runs` (whether it can run
-what it builds) and `tools` (the distributions whose versions change what comes out).
+`available()` (empty, or what is missing), `scheme` (the INT8 it wants in the graph), `gpu` (whether what it builds is for
+the GPU at hand), `runs` (whether it can run what it builds) and `tools` (the distributions whose versions change what
+comes out).
 """
 
 from zoo.backends.onnxruntime import OnnxRuntime

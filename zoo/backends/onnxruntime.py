@@ -48,6 +48,7 @@ class OnnxRuntime(Choice, frozen=True, kw_only=True, tag="onnxruntime"):
     for the machine that opens it."""
 
     scheme: ClassVar[Literal["u8s8", "s8s8"]] = "u8s8"
+    gpu: ClassVar[bool] = False
     runs: ClassVar[bool] = True
     tools: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")

@@ -45,6 +45,7 @@ class OpenVino(Choice, frozen=True, kw_only=True, tag="openvino"):
     """OpenVINO's CPU plugin. What is compiled is the IR (model.xml, model.bin) in the graph's own precision."""
 
     scheme: ClassVar[Literal["u8s8", "s8s8"]] = "u8s8"
+    gpu: ClassVar[bool] = False
     runs: ClassVar[bool] = True
     tools: ClassVar[tuple[str, ...]] = ("onnx", "openvino")
     precisions: ClassVar[tuple[str, ...]] = tuple(HINTS)

@@ -29,6 +29,7 @@ class TensorRt(Choice, frozen=True, kw_only=True, tag="tensorrt"):
     """TensorRT: an engine for the GPU that it is built on, for input shapes within one profile."""
 
     scheme: ClassVar[Literal["u8s8", "s8s8"]] = "s8s8"
+    gpu: ClassVar[bool] = True
     runs: ClassVar[bool] = True
     tools: ClassVar[tuple[str, ...]] = ("onnx", "tensorrt")
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")

@@ -24,6 +24,7 @@ class TensorRtRtx(Choice, frozen=True, kw_only=True, tag="tensorrt_rtx"):
     """TensorRT-RTX: proof that a graph parses and builds in TensorRT. Its engines are not run."""
 
     scheme: ClassVar[Literal["u8s8", "s8s8"]] = "s8s8"
+    gpu: ClassVar[bool] = False
     runs: ClassVar[bool] = False
     tools: ClassVar[tuple[str, ...]] = ("onnx", "tensorrt-rtx-cu13")
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")

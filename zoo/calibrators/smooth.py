@@ -55,6 +55,8 @@ def smooth(model: onnx.ModelProto, feeds: Iterable[Feeds], strength: float, cont
     result.CopyFrom(model)
     weights = {tensor.name: onnx.numpy_helper.to_array(tensor).astype(np.float64) for tensor in result.graph.initializer}
     edges = _edges(result.graph, weights)
+    if not edges:
+        return result
     ranges = _ranges(model, edges, feeds, context)
     for edge in edges:
         _scale(edge, _factors(edge, ranges[edge.node.output[0]], weights, strength), weights)
@@ -76,7 +78,7 @@ def _edges(graph: onnx.GraphProto, weights: dict[str, NDArray[np.float64]]) -> l
     for node in graph.node:  # in topological order, so that what is joined is known before it is joined again
         if node.op_type in HOMOGENEOUS and node.input[0] in sizes:
             sizes[node.output[0]] = sizes[node.input[0]]
-        elif node.op_type == "Concat" and all(name in sizes for name in node.input):
+        elif node.op_type == "Concat" and _attribute(node, "axis", 0) == 1 and all(name in sizes for name in node.input):
             sizes[node.output[0]] = sum(sizes[name] for name in node.input)
     alone = {name for name in weights if len(consumers[name]) == 1}
 
@@ -86,12 +88,17 @@ def _edges(graph: onnx.GraphProto, weights: dict[str, NDArray[np.float64]]) -> l
             return None
         found: list[Reader] = []
         for node in consumers[name]:
-            if node.op_type == "Conv" and node.input[0] == name and node.input[1] in alone:
+            if node.op_type == "Conv" and node.input[0] == name and node.input[1] in alone and _simple(node, weights):
                 found.append(Reader(node, offset))
                 continue
             if node.op_type in HOMOGENEOUS:
                 further = readers(node.output[0], offset)
-            elif node.op_type == "Concat" and node.output[0] in sizes and list(node.input).count(name) == 1:
+            elif (
+                node.op_type == "Concat"
+                and _attribute(node, "axis", 0) == 1
+                and node.output[0] in sizes
+                and list(node.input).count(name) == 1
+            ):
                 before = list(node.input)[: list(node.input).index(name)]
                 further = readers(node.output[0], offset + sum(sizes[other] for other in before))
             else:
@@ -126,6 +133,8 @@ def _ranges(model: onnx.ModelProto, edges: list[Edge], feeds: Iterable[Feeds], c
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = context.threads
     options.log_severity_level = 4
+    # images of many sizes: an arena keeps the blocks of each
+    options.enable_cpu_mem_arena = False
     session = onnxruntime.InferenceSession(inner.SerializeToString(), options, providers=["CPUExecutionProvider"])
     seen = {edge.node.output[0]: np.zeros(edge.channels) for edge in edges}
     for count, feed in enumerate(feeds, 1):
@@ -168,5 +177,14 @@ def _scale(edge: Edge, factors: NDArray[np.float64], weights: dict[str, NDArray[
 
 def _depthwise(node: Any, weights: dict[str, NDArray[np.float64]]) -> bool:
     """One input channel for each output channel: a scale for each output is a scale for each input."""
-    groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
-    return groups == len(weights[node.input[1]]) and groups > 1
+    groups = _attribute(node, "group", 1)
+    return groups == len(weights[node.input[1]]) and weights[node.input[1]].shape[1] == 1 and groups > 1
+
+
+def _simple(node: Any, weights: dict[str, NDArray[np.float64]]) -> bool:
+    """Whether one of the two rules holds: each input is read by all outputs, or by its own alone."""
+    return node.input[1] in weights and (_attribute(node, "group", 1) == 1 or _depthwise(node, weights))
+
+
+def _attribute(node: Any, name: str, default: int) -> int:
+    return next((int(attribute.i) for attribute in node.attribute if attribute.name == name), default)

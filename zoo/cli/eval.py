@@ -100,5 +100,5 @@ def command(
     outcomes = session.carry_out(
         actions, jobs=jobs, again=lambda action: again and any(part in action.id for part in measures), fail_fast=fail_fast, quiet=as_json
     )
-    tell(session, recipes, outcomes, as_json=as_json, publish=not own and bool(results or not datasets))
+    tell(session, recipes, outcomes, as_json=as_json, publish=not own and bool(results or not datasets) and len(outcomes) == len(actions))
     return exit_code(list(outcomes.values()))

@@ -50,11 +50,13 @@ def result_of(session: Session, recipe: Recipe, name: str, outcomes: Mapping[str
             if isinstance(found, reports.Accuracy | reports.Failure):
                 accuracy.append(found)
     latency = report(outcomes.get(f"{prefix}/latency")) or reason
+    # a run that only times says nothing about accuracies that it was not asked for
+    asked = not isinstance(latency, reports.Latency) or any("/accuracy/" in id for id in outcomes)
     measured = [item for item in (latency, parity, *accuracy) if isinstance(item, reports.Parity | reports.Accuracy | reports.Latency)]
     notes = []
     if not target.backend.runs:
         notes.append("built with TensorRT-RTX, not run" if compiled.artifact else "TensorRT-RTX did not build it")
-    if target.precision == "int8" and not vnni():
+    if target.precision == "int8" and target.backend.scheme == "u8s8" and not vnni():
         notes.append("reduced range: no VNNI")
     return Result(
         machine=session.place.declared.machine,
@@ -70,7 +72,7 @@ def result_of(session: Session, recipe: Recipe, name: str, outcomes: Mapping[str
         computed_in=measured[0].computed_in if measured else "",
         note="; ".join(notes),
         parity=parity,
-        accuracy=tuple(accuracy) or (reason,),
+        accuracy=tuple(accuracy) or ((reason,) if asked else ()),
         latency=latency if isinstance(latency, reports.Latency | reports.Failure) else None,
         size_bytes=model_size(compiled.artifact.path) if compiled.artifact else None,
         key=compiled.key,

@@ -13,6 +13,7 @@ from zoo.datasets import Coco
 from zoo.engine.action import Action
 from zoo.engine.plan import Wish, plan
 from zoo.errors import UsageError
+from zoo.recipe.check import shared
 from zoo.recipe.model import Recipe
 from zoo.sources import LocalFile, Source
 from zoo.sources.local import LocalFileEntry
@@ -59,6 +60,13 @@ def actions_for(
             limit=limit,
             skip_bad_images=skip_bad_images,
         )
+        if accuracy:
+            judged = {"the images of --images": dataset} if dataset else {n: session.place.declared.datasets[n] for n in sorted(names)}
+            own = judged if dataset else {n: d for n, d in judged.items() if any(n in e.datasets for e in recipe.evaluate)}
+            if common := shared(recipe, session.place.declared, own, session.context):
+                raise UsageError(
+                    f"{recipe.name}: " + "; ".join(common), "figures of a model that has seen the evaluation's images say nothing"
+                )
         together.update((action.id, action) for action in plan(recipe, session.place.declared, session.context, wish))
     return list(together.values())
 

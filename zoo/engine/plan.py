@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from zoo.context import Context
 from zoo.datasets import Dataset, Photos
+from zoo.edits import Edit, Rename
 from zoo.engine.action import Action, definitions
 from zoo.engine.code import Code
 from zoo.errors import UsageError
@@ -89,7 +90,9 @@ def plan(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> 
     model = story.add(Action(f"{recipe.name}/edit", EditOnnx(edits=recipe.edits), {"model": exported}))
     images = parity_images(recipe, workspace, context, wish)
     if images:
-        step = MeasureParity(model=recipe.model, gate=workspace.gates.export, dataset=images, images=PARITY_IMAGES)
+        step = MeasureParity(
+            model=recipe.model, gate=workspace.gates.export, dataset=images, images=PARITY_IMAGES, renamed=renamed(recipe.edits)
+        )
         story.add(Action(f"{recipe.name}/parity", step, {"weights": weights, "exported": exported, "model": model, **story.photos(images)}))
 
     for name in names:
@@ -98,7 +101,13 @@ def plan(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> 
         if not target.backend.runs:
             continue
         if images:
-            step = MeasureParity(backend=target.backend, gate=gate(workspace, target, options), dataset=images, images=PARITY_IMAGES)
+            step = MeasureParity(
+                backend=target.backend,
+                gate=gate(workspace, target, options),
+                dataset=images,
+                images=PARITY_IMAGES,
+                renamed=renamed(options.edits),
+            )
             story.add(Action(f"{recipe.name}/{name}/parity", step, {"model": model, "compiled": compiled, **story.photos(images)}))
         if wish.accuracy:
             for evaluation in recipe.evaluate:
@@ -109,8 +118,8 @@ def plan(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> 
                 backend=target.backend,
                 dataset=images,
                 batch=options.batch or recipe.benchmark.batch,
-                height=recipe.benchmark.height,
-                width=recipe.benchmark.width,
+                height=(options.shape or (recipe.benchmark.height,))[0],
+                width=(options.shape or (recipe.benchmark.width,))[-1],
             )
             story.add(Action(f"{recipe.name}/{name}/latency", timing, {"compiled": compiled, **story.photos(images)}))
     return list(story.actions.values())
@@ -121,12 +130,13 @@ def declared(recipe: Recipe, workspace: Workspace, context: Context, code: Code)
     what the board computes anew to see whether the result still belongs to them."""
     actions = plan(recipe, workspace, context, Wish(accuracy=True, latency=True, assume=True))
     digests = definitions(actions, context.lock, code)
+    # what a row repeats of its recipe without any action's help
+    said = {"title": recipe.title, "task": recipe.task, "licences": recipe.licences, "published": recipe.published}
     rows = {}
     for target in recipe.targets:
         name = f"{recipe.name}/{target}"
-        rows[name] = fingerprint(
-            {id: digest for id, digest in digests.items() if id.startswith(f"{name}/") or id == f"{recipe.name}/parity"}
-        )
+        own = {id: digest for id, digest in digests.items() if id.startswith(f"{name}/") or id == f"{recipe.name}/parity"}
+        rows[name] = fingerprint({"said": said, **own})
     return rows
 
 
@@ -178,8 +188,19 @@ def shapes(recipe: Recipe, options: TargetOptions) -> dict[str, tuple[tuple[int,
     for axis, key, fixed in ((0, "batch", options.batch), (2, "height", options.shape), (3, "width", options.shape)):
         if key in recipe.export.dynamic and not fixed:
             # a profile that spans what photographs ask for: a quarter to four times the usual side
-            low[axis], high[axis] = (1, 8) if axis == 0 else (max(stride, usual[axis] // 4 // stride * stride), usual[axis] * 4)
+            low[axis], high[axis] = (
+                (1, max(8, usual[0])) if axis == 0 else (max(stride, usual[axis] // 4 // stride * stride), usual[axis] * 4)
+            )
     return {recipe.export.input: (tuple(low), usual, tuple(high))}
+
+
+def renamed(edits: Sequence[Edit]) -> dict[str, str]:
+    """New name -> old name of the tensors that `edits` rename."""
+    names: dict[str, str] = {}
+    for edit in edits:
+        if isinstance(edit, Rename):
+            names |= {new: names.pop(old, old) for old, new in edit.names.items()}
+    return names
 
 
 def gate(workspace: Workspace, target: Target, options: TargetOptions) -> Gate:
@@ -207,6 +228,7 @@ def measure_accuracy(
     story: Plan, recipe: Recipe, name: str, target: Target, evaluation: Evaluation, title: str, dataset: Dataset, compiled: str, wish: Wish
 ) -> None:
     """One target in one protocol on one dataset."""
+    left_out = story.workspace.datasets[recipe.calibration.dataset] if recipe.calibration and recipe.calibration.leave_out else None
     step = MeasureAccuracy(
         backend=target.backend,
         protocol=evaluation.protocol,
@@ -218,6 +240,7 @@ def measure_accuracy(
         decode=evaluation.decode or recipe.decode,
         metric=evaluation.metric,
         gates={str(figure): least for figure, least in evaluation.gates.get(title, {}).items()},
+        without=left_out,
         limit=wish.limit,
         skip_bad_images=wish.skip_bad_images,
     )

@@ -11,7 +11,7 @@ from typing import Any, cast, get_type_hints
 import msgspec
 
 from zoo.context import Context
-from zoo.datasets import overlap
+from zoo.datasets import Dataset, overlap
 from zoo.document import Document, read
 from zoo.edits import Edit, KeepOutputs, Rename
 from zoo.errors import Problem
@@ -106,17 +106,24 @@ def _evaluate(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
 
 
 def overlaps(path: Path, recipe: Recipe, workspace: Workspace, context: Context) -> list[Problem]:
-    """Images that a recipe is both calibrated and evaluated on, found by content in the datasets that are present."""
-    if recipe.calibration is None:
+    """Images that a recipe is both calibrated and evaluated on, each set at the line that names the calibration."""
+    names = {name for evaluation in recipe.evaluate for name in evaluation.datasets}
+    found = shared(recipe, workspace, {name: workspace.datasets[name] for name in names}, context)
+    return [read(path).problem(("calibration", "dataset"), text) for text in found]
+
+
+def shared(recipe: Recipe, workspace: Workspace, judged_on: Mapping[str, Dataset], context: Context) -> list[str]:
+    """For each of `judged_on` that is present, what it has in common with the calibration, by content; not what is left out."""
+    if recipe.calibration is None or recipe.calibration.leave_out:
         return []
     calibration = workspace.datasets[recipe.calibration.dataset]
     found = []
-    for name in sorted({name for evaluation in recipe.evaluate for name in evaluation.datasets}):
-        if calibration.absent(context) or workspace.datasets[name].absent(context):
+    for name, dataset in sorted(judged_on.items()):
+        if calibration.absent(context) or dataset.absent(context):
             continue
-        if shared := overlap(calibration, workspace.datasets[name], context):
-            text = f"{len(shared)} of its images are in {name}, which the recipe is evaluated on: {', '.join(shared[:5])}"
-            found.append(read(path).problem(("calibration", "dataset"), text))
+        if images := overlap(calibration, dataset, context):
+            what = f"{len(images)} images of {recipe.calibration.dataset} are in {name}, which the recipe is evaluated on"
+            found.append(f"{what}: {', '.join(images[:5])} (calibrate on others, or say `leave_out: true`)")
     return found
 
 

@@ -50,6 +50,10 @@ class Calibration(Record, frozen=True, kw_only=True):
     images: Annotated[int, Meta(description="how many of its images", ge=1)] = 64
     seed: Annotated[int, Meta(description="which ones, where there are more", ge=0)] = 0
     method: Annotated[Calibrator, Meta(description="how a range is chosen from what was seen")] = MinMax()
+    leave_out: Annotated[
+        bool,
+        Meta(description="evaluate without its images, where a dataset holds them, and say so; otherwise such an overlap is refused"),
+    ] = False
     per_channel: Annotated[bool, Meta(description="one scale for each output channel of a weight")] = True
     smooth: Annotated[
         Annotated[float, Meta(gt=0, lt=1)] | None,

@@ -11,11 +11,11 @@ import msgspec
 
 from zoo.backends import Backend
 from zoo.context import Context
-from zoo.datasets import Dataset
+from zoo.datasets import Dataset, overlap
 from zoo.datasets.images import BadImage, Images
 from zoo.errors import StepFailed
 from zoo.files import write_bytes
-from zoo.machine import describe, isa, versions
+from zoo.machine import describe, gpus, isa, versions
 from zoo.metrics import Metric
 from zoo.metrics.results import coco_results
 from zoo.pose.decoders import Decoder
@@ -44,6 +44,8 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
     decode: Decoder
     metric: Metric
     gates: dict[str, float] = {}
+    without: Dataset | None = None
+    """Images of the dataset that are also in this one are left out: the model was calibrated on them."""
     limit: int | None = None
     skip_bad_images: bool = False
 
@@ -67,8 +69,9 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         annotations = images.annotations
         if annotations is None:
             raise StepFailed(f"{self.dataset_name} has no annotations", "accuracy needs a dataset with labels")
-        if self.limit:
-            images = images.subset(self.limit)
+        left_out = overlap(self.dataset, self.without, context) if self.without and not self.without.absent(context) else []
+        images = images.without(left_out).subset(self.limit)
+        subset = self._subset(len(images), len(left_out))
         found, skipped, seconds, computed_in = self._find(given["compiled"], images, context)
         ids = [sample.id for sample in images.samples if sample.name not in skipped]
         context.report("judging")
@@ -77,12 +80,12 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         report = reports.Accuracy(
             figures={name: figures.get(name) for name in reports.FIGURES},
             title=self.protocol_title,
-            protocol=self._protocol(images),
+            protocol=self._protocol(subset),
             dataset=reports.Data(
                 name=self.dataset_name,
                 title=self.dataset.title or self.dataset_name,
                 digest=images.digest(context),
-                subset=f"the first {len(images.samples)}" if self.limit else "all",
+                subset=subset,
                 demonstration=self.dataset.demonstration,
             ),
             images=len(ids),
@@ -96,12 +99,15 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             ),
             machine=describe(),
             computed_in=computed_in,
+            digests={"compiled": given["compiled"].name},
         )
         reports.write(report, out)
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The dataset's digest, the instruction sets that change arithmetic, the threads."""
-        return {"dataset": self.dataset.digest(context), "isa": isa(), "threads": context.threads}
+        without = self.without.digest(context) if self.without and not self.without.absent(context) else ""
+        arithmetic = {"isa": isa(), "gpus": gpus() if self.backend.gpu else ()}
+        return {"dataset": self.dataset.digest(context), "without": without, "threads": context.threads, **arithmetic}
 
     def verdict(self, artifact: Path) -> str:
         """The figures that are under the recipe's gates."""
@@ -131,7 +137,12 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
                 found += coco_results(to_coco(poses, self.decode.skeleton), sample.id)
             return found, skipped, time.perf_counter() - started, runner.computed_in
 
-    def _protocol(self, images: Images) -> dict[str, Any]:
+    def _subset(self, count: int, left_out: int) -> str:
+        """Which of the dataset's images were used, in words."""
+        others = f" but {left_out} that it is calibrated on" if left_out else ""
+        return f"the first {count}{' of all' + others if others else ''}" if self.limit else f"all{others}"
+
+    def _protocol(self, subset: str) -> dict[str, Any]:
         """All that would make the figures others; its fingerprint is the table that the row belongs to."""
         return {
             "name": self.protocol,
@@ -140,8 +151,9 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             "scales": [1.0],
             "fit": msgspec.to_builtins(self.fit),
             "order": self.order,
-            "decode": msgspec.to_builtins(self.decode),
+            # which outputs are read is the network's affair: two networks in one protocol share a table
+            "decode": {key: value for key, value in msgspec.to_builtins(self.decode).items() if key not in ("heatmaps", "pafs")},
             "metric": msgspec.to_builtins(self.metric),
             "evaluator": f"pycocotools {versions(['pycocotools'])['pycocotools']}",
-            "subset": f"the first {len(images.samples)}" if self.limit else "all",
+            "subset": subset,
         }

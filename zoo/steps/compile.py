@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.backends import Backend
 from zoo.context import Context
-from zoo.machine import isa
+from zoo.machine import gpus, isa
 from zoo.steps.step import Step
 
 
@@ -31,5 +31,5 @@ class Compile(Step, frozen=True, kw_only=True, tag="compile"):
         self.backend.compile(given["model"], out, precision=self.precision, shapes=self.shapes, context=context)
 
     def facts(self, context: Context) -> Mapping[str, Any]:
-        """The instruction sets that change arithmetic."""
-        return {"isa": isa()}
+        """The instruction sets that change arithmetic, and the GPUs that an engine is made for."""
+        return {"isa": isa(), "gpus": gpus() if self.backend.gpu else ()}

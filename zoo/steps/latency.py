@@ -63,6 +63,7 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
             size_bytes=model_size(compiled),
             machine=describe(),
             computed_in=computed_in,
+            digests={"compiled": compiled.name},
             versions=dict(versions(self.tools())),
         )
         reports.write(report, out)

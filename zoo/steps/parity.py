@@ -19,7 +19,7 @@ from zoo.backends.onnxruntime import OnnxRuntime
 from zoo.context import Context
 from zoo.datasets import Dataset
 from zoo.errors import StepFailed
-from zoo.machine import describe, isa
+from zoo.machine import describe, gpus, isa
 from zoo.models import Model
 from zoo.record import Record
 from zoo.steps import reports
@@ -67,6 +67,8 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
     gate: Gate
     dataset: Dataset
     images: int
+    renamed: dict[str, str] = {}
+    """New name -> the name that the output has in the first stage."""
 
     def tools(self) -> tuple[str, ...]:
         """The distributions whose versions change the outcome."""
@@ -91,7 +93,7 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
                 names = list(tensors)
                 computed_in = runner.computed_in
                 results.append(Comparator.run([PolygraphyRunner(runner, stage.name)], data_loader=list(tensors.values())))
-        found = Comparison(self.gate, names)
+        found = Comparison(self.gate, names, self.renamed)
         # PyTorch and the ONNX files are each held against the first: errors must not hide behind one another
         pairs = [(0, index) for index in range(1, len(stages))]
         Comparator.compare_accuracy(results, comparisons=pairs, compare_func=found)
@@ -100,13 +102,13 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
             images=len(names),
             machine=describe(),
             computed_in=computed_in,
-            digests={"images": self.dataset.digest(context)},
+            digests={"images": self.dataset.digest(context), **{role: folder.name for role, folder in given.items()}},
         )
         reports.write(report, out)
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The images' digest and the instruction sets that change arithmetic."""
-        return {"dataset": self.dataset.digest(context), "isa": isa()}
+        return {"dataset": self.dataset.digest(context), "isa": isa(), "gpus": gpus() if self.backend and self.backend.gpu else ()}
 
     def verdict(self, artifact: Path) -> str:
         """The worst comparison, where one failed."""
@@ -140,8 +142,9 @@ class Comparison:
     around zero, and a ratio to them would say nothing about what it finds elsewhere.
     """
 
-    def __init__(self, gate: Gate, images: Sequence[str]) -> None:
+    def __init__(self, gate: Gate, images: Sequence[str], renamed: Mapping[str, str]) -> None:
         self.gate = gate
+        self._renamed = renamed
         self._images = images
         self._count: dict[str, int] = {}
         self._found: dict[tuple[str, str], Tally] = {}
@@ -151,14 +154,14 @@ class Comparison:
         name = candidate.runner_name
         image = self._images[self._count.setdefault(name, 0)]
         self._count[name] += 1
-        common = [output for output in candidate if output in reference]
+        # an exported file still has the old names
+        before = {output: output if output in reference else self._renamed.get(output, output) for output in candidate}
+        common = [output for output in candidate if before[output] in reference]
         if not common:
-            raise StepFailed(
-                f"{name} has none of the outputs of {reference.runner_name}", "is an edit renaming them? rename in the recipe's own edits"
-            )
+            raise StepFailed(f"{name} has none of the outputs of {reference.runner_name}", "an edit has put others in their place")
         for output in common:
             tally = self._found.setdefault((name, output), Tally(reference.runner_name, name, output))
-            tally.add(image, reference[output], candidate[output])
+            tally.add(image, reference[before[output]], candidate[output])
         # Polygraphy's own verdict is by image; ours comes at the end
         return dict.fromkeys(common, True)
 
@@ -188,8 +191,9 @@ class Tally:
         if wanted.shape != got.shape:
             raise StepFailed(f"{self.candidate}: {self.output} has the shape {got.shape}, and in {self.reference} {wanted.shape}")
         expected, found = wanted.astype(np.float64), got.astype(np.float64)
-        if not np.isfinite(found).all():
-            raise StepFailed(f"{self.candidate}: {self.output} holds nan or infinity on {image}", "does the precision hold its range?")
+        for name, values in ((self.reference, expected), (self.candidate, found)):
+            if not np.isfinite(values).all():
+                raise StepFailed(f"{name}: {self.output} holds nan or infinity on {image}", "does the precision hold its range?")
         difference = np.abs(found - expected)
         where = np.unravel_index(int(difference.argmax()), difference.shape)
         self.scale = max(self.scale, float(np.abs(expected).max()))
