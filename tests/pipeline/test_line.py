@@ -315,6 +315,30 @@ def test_a_part_of_the_images_never_enters_the_results(line: Small, zoo: Zoo) ->
     assert published(line) == before
 
 
+def test_calibration_images_in_an_evaluation_set_are_refused_or_left_out(line: Small, zoo: Zoo) -> None:
+    image = sorted((line.root.parent / "COCO" / "val2017").glob("*.jpg"))[1]
+    shutil.copy(image, line.root / "other" / "holiday.jpg")
+    said = zoo("eval", "tiny", "-t", "onnxruntime-fp32")
+    assert said.code == 2 and "holiday.jpg" in said.err and "leave_out: true" in said.err
+    line.recipe(("calibration: {dataset: other,", "calibration: {leave_out: true, dataset: other,"))
+    (found,) = json.loads(zoo("eval", "tiny", "-t", "onnxruntime-fp32", "--json").out)
+    (report,) = found["accuracy"]
+    assert (report["images"], report["dataset"]["subset"]) == (2, "all but 1 that it is calibrated on")
+    judged = json.loads((artifact(line, CELL) / "detections.json").read_text())
+    assert int(image.stem) not in {person["image_id"] for person in judged}
+
+
+def test_an_output_that_an_edit_renames_is_still_held_against_the_original(line: Small, zoo: Zoo) -> None:
+    line.recipe(
+        ("  - type: onnxsim\n", "  - type: onnxsim\n  - {type: rename, names: {stage_1_output_0_pafs: pafs}}\n"),
+        ("pafs: stage_1_output_0_pafs}", "pafs: pafs}"),
+    )
+    (found,) = json.loads(zoo("eval", "tiny", "-t", "onnxruntime-fp32", "--json").out)
+    compared = [(one["candidate"], one["output"]) for one in found["parity"]["comparisons"]]
+    assert ("exported ONNX", "stage_1_output_0_pafs") in compared
+    assert ("edited ONNX", "pafs") in compared and ("target", "pafs") in compared
+
+
 def test_images_and_labels_of_ones_own_are_judged_and_never_enter_the_results(line: Small, zoo: Zoo) -> None:
     before = published(line)
     coco = Path(os.environ["ZOO_COCO"])

@@ -262,5 +262,6 @@ def test_an_image_under_another_name_in_the_evaluation_set_is_found_by_its_conte
     (problem,) = overlaps(path, recipe, place.declared, place.context(offline=True))
     assert f"{problem.line}:{problem.column}" == position(changed(RECIPE), "other, images")
     assert problem.message == (
-        "1 images of other are in coco_val2017, which the recipe is evaluated on: holiday.jpg (calibrate on others, or say `leave_out: true`)"
+        "1 images of other are in coco_val2017, which the recipe is evaluated on: holiday.jpg"
+        " (calibrate on others, or say `leave_out: true`)"
     )
