@@ -45,7 +45,7 @@ METHODS = {
     "percentile 99.99": {"type": "percentile", "percentile": 99.99},
     "percentile 99.999": {"type": "percentile", "percentile": 99.999},
 }
-SMOOTH = (None, 0.5)
+SMOOTH = 0.5  # a strength that is tried beside none and the recipe's own
 FINALISTS = 12
 
 
@@ -173,7 +173,9 @@ def climb(lab: Laboratory, way: Way) -> Way:
 
 def search(lab: Laboratory, methods: Sequence[str], width: int) -> None:
     """Steps 1 to 3: fills `lab.found`."""
-    plain = max((Way(method, strength) for method in methods for strength in SMOOTH), key=lab.score)
+    own = lab.recipe.calibration.smooth if lab.recipe.calibration else None
+    strengths = dict.fromkeys((None, SMOOTH, own))
+    plain = max((Way(method, strength) for method in methods for strength in strengths), key=lab.score)
     starts = range(0, len(lab.units) - 1, width // 2)
     runs = [Way(plain.method, plain.smooth, ((start, min(start + width, len(lab.units))),)) for start in starts]
     first, *others = sorted(runs, key=lab.score, reverse=True)
