@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,3 +39,11 @@ class Affine:
         """(..., 2) input pixels -> (..., 2) image pixels."""
         inverse = self.inverse
         return np.asarray(points @ inverse[:, :2].T + inverse[:, 2])
+
+
+class View(NamedTuple):
+    """One run of a network on one image: what came out, and where the image lay in its input."""
+
+    outputs: Mapping[str, NDArray[Any]]
+    """Name -> (1, C, h, w)."""
+    affine: Affine

@@ -16,7 +16,6 @@ from zoo.document import Document, read
 from zoo.edits import Edit, KeepOutputs, Rename
 from zoo.errors import Problem
 from zoo.pose.decoders import Decoder
-from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS
 from zoo.pose.fits import Stretch
 from zoo.pose.preprocess import Fit
 from zoo.pose.skeletons import SKELETONS
@@ -24,8 +23,6 @@ from zoo.recipe.model import Evaluation, Recipe, TargetOptions, Workspace
 from zoo.steps.parity import Gate
 
 Fault = tuple[tuple[str | int, ...], str]
-#: skeleton -> the limbs that have part affinity fields; a drawing leaves some of them out
-LIMBS = {"openpose_18": OPENPOSE_18_LIMBS}
 
 
 def problems(document: Document, recipe: Recipe, workspace: Workspace) -> list[Problem]:
@@ -224,24 +221,20 @@ def _decoding(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
         count = len(SKELETONS[decoder.skeleton].keypoints)
         if count != recipe.model.keypoints:
             yield path, f"the decoder's skeleton {decoder.skeleton} has {count} keypoints, the model finds {recipe.model.keypoints}"
-        for role, name in _read(decoder):
+        for field, wanted in decoder.reads().items():
+            name = getattr(decoder, field)
             if name not in outputs:
-                yield (*path, role), _unknown("output", name, outputs)
-        wanted, found = 2 * len(LIMBS[decoder.skeleton]), outputs.get(decoder.pafs)
-        if found not in (None, wanted):
-            yield (*path, "pafs"), f"{decoder.pafs} has {found} channels, the decoder reads {wanted}"
+                yield (*path, field), _unknown("output", name, outputs)
+            elif (found := outputs[name]) is not None and found < wanted:
+                yield (*path, field), f"{name} has {found} channels, the decoder reads {wanted}"
     for target, options in recipe.targets.items():
         if options is UNSOUND or not options or not options.edits:
             continue
         left = _outputs(outputs, options.edits)
-        lost = {name for _, decoder in _decoders(recipe) for _, name in _read(decoder) if name in outputs and name not in left}
+        read = {getattr(decoder, field) for _, decoder in _decoders(recipe) for field in decoder.reads()}
+        lost = {name for name in read if name in outputs and name not in left}
         if lost:
             yield ("targets", target, "edits"), f"these leave out what is decoded: {', '.join(sorted(lost))}"
-
-
-def _read(decoder: Decoder) -> list[tuple[str, str]]:
-    """Which of its fields name outputs, and the names."""
-    return [(role, getattr(decoder, role)) for role in ("heatmaps", "pafs")]
 
 
 def _outputs(outputs: Mapping[str, int | None], edits: Sequence[Edit]) -> dict[str, int | None]:

@@ -152,7 +152,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             "fit": msgspec.to_builtins(self.fit),
             "order": self.order,
             # which outputs are read is the network's affair: two networks in one protocol share a table
-            "decode": {key: value for key, value in msgspec.to_builtins(self.decode).items() if key not in ("heatmaps", "pafs")},
+            "decode": {key: value for key, value in msgspec.to_builtins(self.decode).items() if key not in self.decode.reads()},
             "metric": msgspec.to_builtins(self.metric),
             "evaluator": f"pycocotools {versions(['pycocotools'])['pycocotools']}",
             "subset": subset,

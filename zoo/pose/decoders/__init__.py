@@ -1,8 +1,10 @@
 """From a network's outputs to poses: the one list of decoders that a recipe's `decode:` may name.
 
 A decoder has `skeleton` (the order of its keypoints, a name of `zoo.pose.skeletons`) and
-`decode(outputs, affine) -> Poses`. Its fields are the output names and every threshold of its
-protocol. It never writes into the outputs.
+`decode(outputs, affine) -> Poses`. Its fields are the output names (`reads()` says which of them, and
+how many channels it takes) and every threshold of its protocol. It never writes into the outputs.
+One whose protocol averages maps of several scales has `decode_views(views) -> Poses` as well, each
+view the outputs of one scale with their `Affine`; `multi_scale` says whether it has.
 
 | to read | file |
 |---|---|

@@ -35,6 +35,7 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
     """
 
     skeleton: ClassVar[str] = "openpose_18"
+    multi_scale: ClassVar[bool] = False
 
     heatmaps: Annotated[str, Meta(description="Output with the heatmaps: 18 keypoints first, what follows (background) is not read.")]
     pafs: Annotated[str, Meta(description="Output with the 38 part affinity channels.")]
@@ -56,6 +57,10 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
         Literal["pose", "pose_by_keypoints"],
         Meta(description="pose: keypoint and limb scores summed; pose_by_keypoints: that times (keypoints - 1), COCO having no neck."),
     ] = "pose_by_keypoints"
+
+    def reads(self) -> dict[str, int]:
+        """The fields that name outputs -> how many channels of that output are read."""
+        return {"heatmaps": KEYPOINTS, "pafs": 2 * len(OPENPOSE_18_LIMBS)}
 
     def decode(self, outputs: Mapping[str, NDArray[Any]], affine: Affine) -> Poses:
         """outputs (1, C, h, w) each -> people in image pixels. Maps that hold nothing, or NaN, give nobody.

@@ -48,6 +48,7 @@ class TfPoseDecoder(Choice, frozen=True, kw_only=True, tag="tf_pose"):
     """
 
     skeleton: ClassVar[str] = "openpose_18"
+    multi_scale: ClassVar[bool] = False
 
     heatmaps: Annotated[str, Meta(description="Output with the heatmaps: 18 keypoints first, what follows (background) is not read.")]
     pafs: Annotated[str, Meta(description="Output with the 38 part affinity channels.")]
@@ -61,6 +62,10 @@ class TfPoseDecoder(Choice, frozen=True, kw_only=True, tag="tf_pose"):
     min_keypoints: Annotated[int, Meta(description="A person has at least so many keypoints.", ge=0)] = 4
     min_score: Annotated[float, Meta(description="A person's score per keypoint is at least this.", ge=0)] = 0.3
     whole_pixels: Annotated[bool, Meta(description="Round image coordinates to whole pixels.")] = True
+
+    def reads(self) -> dict[str, int]:
+        """The fields that name outputs -> how many channels of that output are read."""
+        return {"heatmaps": KEYPOINTS, "pafs": 2 * len(OPENPOSE_18_LIMBS)}
 
     def decode(self, outputs: Mapping[str, NDArray[Any]], affine: Affine) -> Poses:
         """outputs (1, C, h, w) each -> people in image pixels. Maps that hold nothing, or NaN, give nobody.
