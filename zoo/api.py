@@ -12,60 +12,26 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.backends.runner import Runner
 from zoo.context import Context, Progress
 from zoo.engine.action import Action
 from zoo.engine.execute import Outcome, execute
-from zoo.engine.plan import Plan, Wish, plan
+from zoo.engine.plan import Plan, Wish, part, plan
 from zoo.engine.store import Store
 from zoo.errors import StepFailed, UsageError
-from zoo.pose.decoders import Decoder
-from zoo.pose.keypoints import Poses
-from zoo.pose.preprocess import Preprocess
-from zoo.pose.skeletons import SKELETONS, Skeleton
+from zoo.pipelines.estimator import PoseModel
 from zoo.recipe.workspace import Place, open_place, read_recipe
-from zoo.steps.bundle import preprocess
 
 Listener = Callable[[Progress], None]
 
 
-@dataclass(frozen=True)
-class Model:
-    """A compiled model, opened: call it with an image. It is a context manager; `close` ends it likewise."""
-
-    runner: Runner
-    preprocess: Preprocess
-    decode: Decoder
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """What the K keypoints of its poses are called, and how they hang together."""
-        return SKELETONS[self.decode.skeleton]
-
-    def __call__(self, image: NDArray[np.uint8]) -> Poses:
-        """The people in `image` (H, W, 3), uint8 BGR as cv2.imread gives it, in its own pixels.
-
-        Raises ZooError where it is no such array."""
-        tensor, affine = self.preprocess.prepare(image)
-        return self.decode.decode(self.runner(dict.fromkeys(self.runner.inputs, tensor)), affine)
-
-    def close(self) -> None:
-        """Give back what the runtime holds."""
-        self.runner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+#: what `load` gives: call it with an image; it is a context manager, and `close` ends it likewise
+Model = PoseModel
 
 
 def load(
@@ -75,14 +41,16 @@ def load(
     workspace: str | Path | None = None,
     offline: bool = False,
     threads: int | None = None,
+    batch: int = 1,
     listener: Listener | None = None,
 ) -> Model:
     """Open `name` (a recipe's name or path) on `target` (a name of zoo.yaml's), building first what the store lacks.
 
     It prepares and decodes as the recipe says. Parity is not measured: that is what `zoo build` does. `offline`: use only
-    mirrors and what is in the store. `threads`: the runtime's, by default one for each physical core. `listener` hears
-    what is being done. Raises UsageError, RecipeError, or what kept a step from running: MissingTool, WeightsUnreachable,
-    StepFailed.
+    mirrors and what is in the store. `threads`: the runtime's, by default one for each physical core. `batch`:
+    how many inputs of one shape `model.many(images)` puts into one call. `listener` hears what is being done.
+
+    Raises UsageError, RecipeError, or what kept a step from running: MissingTool, WeightsUnreachable, StepFailed.
     """
     place = open_place(str(workspace) if workspace else None)
     recipe = read_recipe(place.find(name), place)
@@ -96,7 +64,7 @@ def load(
     context = _listened(place.context(offline=offline), listener)
     actions = plan(recipe, place.declared, context, Wish(targets=(target,)))
     compiled = _made(actions, f"{recipe.name}/{target}/compile", place, context)
-    return Model(backend.open(compiled, threads=threads or context.threads), preprocess(compiled), recipe.decode)
+    return part(recipe, place.declared.targets[target]).open(compiled, replace(context, threads=threads or context.threads), batch=batch)
 
 
 def images(

@@ -212,7 +212,9 @@ def test_every_noun_is_defined_in_the_file_that_is_named_for_it() -> None:
 def test_the_layers_are_those_that_are_enforced() -> None:
     (contract,) = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
     section = ARCHITECTURE.read_text(encoding="utf-8").partition("## Layers")[2]
-    assert re.search(r"```text\n(.*?)```", section, re.S)[1].splitlines() == contract["layers"]  # type: ignore[index]
+    # brackets: a layer whose package does not exist yet
+    enforced = [re.sub(r"[()]", "", layer) for layer in contract["layers"]]
+    assert re.search(r"```text\n(.*?)```", section, re.S)[1].splitlines() == enforced  # type: ignore[index]
 
 
 def test_the_picture_is_small_enough_for_a_readme() -> None:

@@ -25,7 +25,7 @@ from zoo.record import Record
 
 PACKAGE = Path(__file__).parent.parent
 TABLES = frozenset(
-    f"zoo.{name}" for name in ("backends", "calibrators", "datasets", "edits", "metrics", "models", "pose.decoders", "sources")
+    f"zoo.{name}" for name in ("backends", "calibrators", "datasets", "edits", "metrics", "models", "pipelines", "pose.decoders", "sources")
 )
 
 

@@ -29,6 +29,7 @@ from zoo.steps.fp16 import Fp16
 from zoo.steps.int8 import Int8
 from zoo.steps.latency import MeasureLatency
 from zoo.steps.parity import Gate, MeasureParity
+from zoo.steps.part import Part
 
 PARITY_IMAGES = 3
 
@@ -228,20 +229,33 @@ def measure_accuracy(
     story: Plan, recipe: Recipe, name: str, target: Target, evaluation: Evaluation, title: str, dataset: Dataset, compiled: str, wish: Wish
 ) -> None:
     """One target in one protocol on one dataset."""
-    left_out = story.workspace.datasets[recipe.calibration.dataset] if recipe.calibration and recipe.calibration.leave_out else None
     step = MeasureAccuracy(
-        backend=target.backend,
+        part=part(recipe, target, evaluation),
         protocol=evaluation.protocol,
         protocol_title=evaluation.title,
         dataset_name=title,
         dataset=dataset,
-        fit=evaluation.fit or recipe.preprocess.fit,
-        order=evaluation.order or recipe.preprocess.order,
-        decode=evaluation.decode or recipe.decode,
         metric=evaluation.metric,
         gates={str(figure): least for figure, least in evaluation.gates.get(title, {}).items()},
-        without=left_out,
+        without=left_out(recipe, story.workspace),
         limit=wish.limit,
         skip_bad_images=wish.skip_bad_images,
     )
     story.add(Action(f"{recipe.name}/{name}/accuracy/{title}/{evaluation.protocol}", step, {"compiled": compiled, **story.photos(dataset)}))
+
+
+def part(recipe: Recipe, target: Target, evaluation: Evaluation | None = None) -> Part:
+    """How a recipe's network is used: as the recipe says, or as one of its protocols has it."""
+    other = evaluation or Evaluation(protocol="", title="", datasets=("",))
+    return Part(
+        backend=target.backend,
+        fit=other.fit or recipe.preprocess.fit,
+        order=other.order or recipe.preprocess.order,
+        scales=other.scales or recipe.scales,
+        decode=other.decode or recipe.decode,
+    )
+
+
+def left_out(recipe: Recipe, workspace: Workspace) -> tuple[Dataset, ...]:
+    """The images that a recipe is not to be evaluated on, because it is calibrated on them and says so."""
+    return (workspace.datasets[recipe.calibration.dataset],) if recipe.calibration and recipe.calibration.leave_out else ()

@@ -15,6 +15,7 @@ from zoo.datasets import Dataset, overlap
 from zoo.document import Document, read
 from zoo.edits import Edit, KeepOutputs, Rename
 from zoo.errors import Problem
+from zoo.pipelines.estimator import MultiScale
 from zoo.pose.decoders import Decoder
 from zoo.pose.fits import Stretch
 from zoo.pose.preprocess import Fit
@@ -215,6 +216,20 @@ def _decoders(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], Decoder]]
             yield ("evaluate", index, "decode"), evaluation.decode
 
 
+def _scales(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
+    several: list[tuple[tuple[str | int, ...], Decoder]] = []
+    with suppress(Unsound):
+        if len(recipe.scales) > 1:
+            several.append((("scales",), recipe.decode))
+    for index, evaluation in _evaluations(recipe):
+        with suppress(Unsound):
+            if len(evaluation.scales or recipe.scales) > 1 and (evaluation.scales or evaluation.decode):
+                several.append((("evaluate", index, "scales" if evaluation.scales else "decode"), evaluation.decode or recipe.decode))
+    for path, decoder in several:
+        if not isinstance(decoder, MultiScale):
+            yield path, "this decoder takes the maps of one run: it cannot average several scales"
+
+
 def _decoding(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     outputs = _outputs(recipe.model.outputs, recipe.edits)
     for path, decoder in _decoders(recipe):
@@ -256,5 +271,5 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 #: each in turn; one that needs a part which has a fault of its own says what it knows by then
 CHECKS: tuple[Callable[[Recipe, Workspace], Iterator[Fault]], ...] = (
-    _targets, _calibration, _channels, _shapes, _weights, _decoding, _evaluate,
+    _targets, _calibration, _channels, _shapes, _weights, _decoding, _scales, _evaluate,
 )  # fmt: skip

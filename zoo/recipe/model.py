@@ -23,6 +23,7 @@ from zoo.steps.reports import Published
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="lower-case letters, digits, _ . -")]
 Figure = Literal["AP", "AP50", "AP75", "APM", "APL", "AR", "AR50"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
+Scales = Annotated[tuple[Annotated[float, Meta(gt=0, le=8)], ...], Meta(min_length=1)]
 
 
 class Licences(Record, frozen=True, kw_only=True):
@@ -61,17 +62,23 @@ class Calibration(Record, frozen=True, kw_only=True):
     ] = None
 
 
-class Evaluation(Record, frozen=True, kw_only=True):
-    """One protocol in which the model is judged, and the datasets that it is judged on."""
+class Protocol(Record, frozen=True, kw_only=True):
+    """One way in which poses are judged, and the datasets that they are judged on."""
 
     protocol: Annotated[Name, Meta(description="the protocol's name: one table of the leaderboard for each protocol and dataset")]
     title: Annotated[str, Meta(description="the protocol in words")]
     datasets: Annotated[tuple[str, ...], Meta(description="of zoo.yaml's; those that are not present are passed over", min_length=1)]
-    fit: Annotated[Fit | None, Meta(description="another way of bringing an image to the network's size")] = None
-    order: Annotated[Order | None, Meta(description="another order of resizing and normalising")] = None
-    decode: Annotated[Decoder | None, Meta(description="another decoder")] = None
     metric: Annotated[Metric, Meta(description="what judges the poses")] = CocoOks()
     gates: Annotated[dict[str, dict[Figure, float]], Meta(description="dataset -> figure -> the least that every target must reach")] = {}
+
+
+class Evaluation(Protocol, frozen=True, kw_only=True):
+    """One protocol in which a model is judged, with what it changes of the recipe's own way."""
+
+    fit: Annotated[Fit | None, Meta(description="another way of bringing an image to the network's size")] = None
+    order: Annotated[Order | None, Meta(description="another order of resizing and normalising")] = None
+    scales: Annotated[Scales | None, Meta(description="other sizes whose maps are averaged")] = None
+    decode: Annotated[Decoder | None, Meta(description="another decoder")] = None
 
 
 class Benchmark(Record, frozen=True, kw_only=True):
@@ -98,6 +105,9 @@ class Recipe(Record, frozen=True, kw_only=True):
     edits: Annotated[tuple[Edit, ...], Meta(description="graph surgery, in order")] = ()
     targets: Annotated[dict[str, TargetOptions | None], Meta(description="which of zoo.yaml's targets, with changes", min_length=1)]
     calibration: Annotated[Calibration | None, Meta(description="needed by every int8 target")] = None
+    scales: Annotated[
+        Scales, Meta(description="an image is run at these parts of its usual size, and the maps are averaged; [1] for one run")
+    ] = (1.0,)
     decode: Annotated[Decoder, Meta(description="how the network's outputs become poses")]
     evaluate: Annotated[tuple[Evaluation, ...], Meta(description="the protocols in which it is judged")] = ()
     benchmark: Benchmark

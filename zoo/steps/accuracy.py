@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from zoo.backends import Backend
 from zoo.context import Context
 from zoo.datasets import Dataset, overlap
 from zoo.datasets.images import BadImage, Images
@@ -18,11 +17,9 @@ from zoo.files import write_bytes
 from zoo.machine import describe, gpus, isa, versions
 from zoo.metrics import Metric
 from zoo.metrics.results import coco_results
-from zoo.pose.decoders import Decoder
-from zoo.pose.preprocess import Fit, Order
 from zoo.pose.skeletons import to_coco
 from zoo.steps import reports
-from zoo.steps.bundle import preprocess
+from zoo.steps.part import Part
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
 
@@ -34,24 +31,21 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
 
     exclusive: ClassVar[bool] = True  # it reports end-to-end images/s
 
-    backend: Backend
+    part: Part
     protocol: str
     protocol_title: str
     dataset_name: str
     dataset: Dataset
-    fit: Fit
-    order: Order
-    decode: Decoder
     metric: Metric
     gates: dict[str, float] = {}
-    without: Dataset | None = None
-    """Images of the dataset that are also in this one are left out: the model was calibrated on them."""
+    without: tuple[Dataset, ...] = ()
+    """Images of the dataset that are also in one of these are left out: the model was calibrated on them."""
     limit: int | None = None
     skip_bad_images: bool = False
 
     def tools(self) -> tuple[str, ...]:
         """The distributions whose versions change the outcome."""
-        return ("numpy", "opencv-python-headless", "pycocotools", *self.backend.tools)
+        return ("numpy", "opencv-python-headless", "pycocotools", *self.part.backend.tools)
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
         """Reads `compiled` (and `photos`); writes report.json and detections.json (COCO results)."""
@@ -69,7 +63,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         annotations = images.annotations
         if annotations is None:
             raise StepFailed(f"{self.dataset_name} has no annotations", "accuracy needs a dataset with labels")
-        left_out = overlap(self.dataset, self.without, context) if self.without and not self.without.absent(context) else []
+        left_out = sorted({name for other in self._present(context) for name in overlap(self.dataset, other, context)})
         images = images.without(left_out).subset(self.limit)
         subset = self._subset(len(images), len(left_out))
         found, skipped, seconds, computed_in = self._find(given["compiled"], images, context)
@@ -105,8 +99,8 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The dataset's digest, the instruction sets that change arithmetic, the threads."""
-        without = self.without.digest(context) if self.without and not self.without.absent(context) else ""
-        arithmetic = {"isa": isa(), "gpus": gpus() if self.backend.gpu else ()}
+        without = [other.digest(context) for other in self._present(context)]
+        arithmetic = {"isa": isa(), "gpus": gpus() if self.part.backend.gpu else ()}
         return {"dataset": self.dataset.digest(context), "without": without, "threads": context.threads, **arithmetic}
 
     def verdict(self, artifact: Path) -> str:
@@ -118,11 +112,9 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
 
     def _find(self, compiled: Path, images: Images, context: Context) -> tuple[list[dict[str, Any]], list[str], float, str]:
         """COCO results, the images passed over, seconds without opening and warming up, and what was computed in."""
-        ready = preprocess(compiled).with_fit(self.fit, self.order)
         found: list[dict[str, Any]] = []
         skipped: list[str] = []
-        with self.backend.open(compiled, threads=context.threads) as runner:
-            name = next(iter(runner.inputs))
+        with self.part.open(compiled, context) as model:
             started = time.perf_counter()
             for sample in context.track(images.samples, f"evaluating on {self.dataset_name}", len(images.samples)):
                 try:
@@ -132,10 +124,11 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
                         raise
                     skipped.append(sample.name)
                     continue
-                tensor, affine = ready.prepare(image)
-                poses = self.decode.decode(runner({name: tensor}), affine)
-                found += coco_results(to_coco(poses, self.decode.skeleton), sample.id)
-            return found, skipped, time.perf_counter() - started, runner.computed_in
+                found += coco_results(to_coco(model(image), model.skeleton.name), sample.id)
+            return found, skipped, time.perf_counter() - started, model.computed_in
+
+    def _present(self, context: Context) -> list[Dataset]:
+        return [other for other in self.without if not other.absent(context)]
 
     def _subset(self, count: int, left_out: int) -> str:
         """Which of the dataset's images were used, in words."""
@@ -148,12 +141,18 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             "name": self.protocol,
             "boxes": "none: bottom-up",
             "flip": False,
-            "scales": [1.0],
-            "fit": msgspec.to_builtins(self.fit),
-            "order": self.order,
-            # which outputs are read is the network's affair: two networks in one protocol share a table
-            "decode": {key: value for key, value in msgspec.to_builtins(self.decode).items() if key not in self.decode.reads()},
+            **_plain(self.part),
             "metric": msgspec.to_builtins(self.metric),
             "evaluator": f"pycocotools {versions(['pycocotools'])['pycocotools']}",
             "subset": subset,
         }
+
+
+def _plain(part: Part) -> dict[str, Any]:
+    return {
+        "scales": list(part.scales),
+        "fit": msgspec.to_builtins(part.fit),
+        "order": part.order,
+        # which outputs are read is the network's affair: two networks in one protocol share a table
+        "decode": {key: value for key, value in msgspec.to_builtins(part.decode).items() if key not in part.decode.reads()},
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 from numpy.typing import NDArray
 
@@ -43,6 +44,10 @@ class Height(Choice, frozen=True, kw_only=True, tag="height"):
     def border(self) -> tuple[float, float, float]:
         """What fills the input outside of the image: pixel values before normalisation, BGR."""
         return self.pad
+
+    def scaled(self, factor: float) -> Height:
+        """The same fit to `factor` times the height; the least width stays."""
+        return msgspec.structs.replace(self, height=max(1, round(self.height * factor)))
 
     def affine(self, image: tuple[int, int]) -> Affine:
         """Where an image of (width, height) pixels goes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 from numpy.typing import NDArray
 
@@ -23,6 +24,10 @@ class Stretch(Choice, frozen=True, kw_only=True, tag="stretch"):
     def border(self) -> tuple[float, float, float]:
         """Nothing of the input is outside of the image; a value all the same, so that every fit is used alike."""
         return (0.0, 0.0, 0.0)
+
+    def scaled(self, factor: float) -> Stretch:
+        """The same fit to `factor` times both sides."""
+        return msgspec.structs.replace(self, width=max(1, round(self.width * factor)), height=max(1, round(self.height * factor)))
 
     def affine(self, image: tuple[int, int]) -> Affine:
         """Where an image of (width, height) pixels goes."""

@@ -1,0 +1,1 @@
+"""Pipelines: images in, poses out, whatever networks stand between."""

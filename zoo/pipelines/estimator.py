@@ -1,0 +1,162 @@
+"""`PoseModel`: images in, poses out; and `Estimator`, the one that is a single network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.backends.runner import Runner
+from zoo.errors import StepFailed
+from zoo.pose.geometry import View
+from zoo.pose.keypoints import Poses
+from zoo.pose.preprocess import Preprocess
+from zoo.pose.skeletons import SKELETONS, Skeleton
+
+if TYPE_CHECKING:
+    from zoo.pose.decoders import Decoder
+
+Image = NDArray[np.uint8]
+
+
+@runtime_checkable
+class MultiScale(Protocol):
+    """A decoder that averages the maps of several runs."""
+
+    def decode_views(self, views: Sequence[View]) -> Poses:
+        """One image at several sizes -> its people in image pixels."""
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by stage, summed until `reset`."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """What happens inside is time of the stage `name`."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - started
+
+    def reset(self) -> dict[str, float]:
+        """What was summed; from here on it starts anew."""
+        seconds, self.seconds = self.seconds, {}
+        return seconds
+
+
+class PoseModel(ABC):
+    """Opened networks that make poses of images: a context manager; `close` gives back what the runtimes hold."""
+
+    @property
+    @abstractmethod
+    def skeleton(self) -> Skeleton:
+        """What the K keypoints of its poses are called, and how they hang together."""
+
+    @property
+    @abstractmethod
+    def computed_in(self) -> str:
+        """What its networks really compute in."""
+
+    @abstractmethod
+    def many(self, images: Sequence[Image], watch: Stopwatch | None = None) -> list[Poses]:
+        """The people in each of `images`, (H, W, 3) uint8 BGR of any sizes, in that image's own pixels; batched where inputs
+        come out alike and the network takes more than one. `watch` is told how long each stage takes.
+
+        Raises ZooError where one is no such array."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what the runtimes hold."""
+
+    def __call__(self, image: Image) -> Poses:
+        """The people in `image` (H, W, 3), uint8 BGR as cv2.imread gives it, in its own pixels.
+
+        Raises ZooError where it is no such array."""
+        return self.many([image])[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class Estimator(PoseModel):
+    """One network with what comes before and after it."""
+
+    runner: Runner
+    preprocess: Preprocess
+    decode: Decoder
+    scales: tuple[float, ...] = (1.0,)
+    """The sizes, in parts of the fit's own, whose maps are averaged."""
+    batch: int = 1
+    """The most inputs in one call, where the network's batch is free."""
+    name: str = ""
+    """Which part of a pipeline it is: before the names of its stages."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """That of its decoder."""
+        return SKELETONS[self.decode.skeleton]
+
+    @property
+    def computed_in(self) -> str:
+        """What the runtime says."""
+        return self.runner.computed_in
+
+    def many(self, images: Sequence[Image], watch: Stopwatch | None = None) -> list[Poses]:
+        """See `PoseModel.many`."""
+        watch = watch or Stopwatch()
+        stage = f"{self.name} " if self.name else ""
+        with watch.stage(f"{stage}preparing"):
+            sized = [self.preprocess.with_fit(self.preprocess.fit.scaled(scale)) for scale in self.scales]
+            ready = [one.prepare(image) for image in images for one in sized]
+        with watch.stage(f"{stage}network"):
+            outputs = self._run([tensor for tensor, _ in ready])
+        with watch.stage(f"{stage}decoding"):
+            views = [View(output, affine) for output, (_, affine) in zip(outputs, ready, strict=True)]
+            count = len(self.scales)
+            return [self._decode(views[start : start + count]) for start in range(0, len(views), count)]
+
+    def close(self) -> None:
+        """Close the runner."""
+        self.runner.close()
+
+    def _decode(self, views: Sequence[View]) -> Poses:
+        if len(views) == 1:
+            return self.decode.decode(*views[0])
+        if not isinstance(self.decode, MultiScale):
+            raise StepFailed(f"{type(self.decode).__name__} decodes one scale at a time", "leave `scales:` away, or name another decoder")
+        return self.decode.decode_views(views)
+
+    def _run(self, tensors: Sequence[NDArray[np.float32]]) -> list[dict[str, NDArray[Any]]]:
+        """Each tensor's outputs, (1, ...) each, in the order of `tensors`; those of one shape share calls."""
+        name, spec = next(iter(self.runner.inputs.items()))
+        fixed = spec.shape[0]
+        size = fixed or self.batch
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for place, tensor in enumerate(tensors):
+            alike.setdefault(tensor.shape, []).append(place)
+        found: dict[int, dict[str, NDArray[Any]]] = {}
+        for places in alike.values():
+            for start in range(0, len(places), size):
+                chunk = places[start : start + size]
+                # a network of a fixed batch is fed whole batches: the last image again where there is no other
+                filled = chunk + [chunk[-1]] * ((fixed or len(chunk)) - len(chunk))
+                fed = tensors[filled[0]] if len(filled) == 1 else np.concatenate([tensors[place] for place in filled])
+                outputs = self.runner({name: fed})
+                for row, place in enumerate(chunk):
+                    found[place] = {output: array[row : row + 1] for output, array in outputs.items()}
+        return [found[place] for place in range(len(tensors))]
