@@ -1,0 +1,85 @@
+"""OpenPose in its first form (Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", 2017; hands:
+Simon et al., "Hand Keypoint Detection in Single Images using Multiview Bootstrapping", 2017), as pytorch-openpose ported it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from msgspec import Meta
+
+from zoo.models.state import load_state
+from zoo.optional import require
+from zoo.record import Choice
+
+
+class OpenPoseBody(Choice, frozen=True, tag="openpose_body"):
+    """VGG19 to conv4_2, two convolutions more, and six stages of two branches, PAFs and heatmaps, at stride 8."""
+
+    last_relu: Annotated[
+        bool,
+        Meta(
+            description="a ReLU on the last stage's heatmaps, as pytorch-openpose has it by a slip in its list of layers; CMU's own "
+            "network and MindSpore's have none"
+        ),
+    ] = True
+    stages: Annotated[int, Meta(description="stages, the first included", ge=1, le=6)] = 6
+    num_heatmaps: Annotated[int, Meta(description="keypoints and the background", ge=2)] = 19
+    num_pafs: Annotated[int, Meta(description="two channels for each limb", ge=2, multiple_of=2)] = 38
+
+    stride: ClassVar[int] = 8
+    skeleton: ClassVar[str] = "openpose_18"
+    input: ClassVar[str] = "input"
+
+    @property
+    def keypoints(self) -> int:
+        """How many keypoints a pose has."""
+        return self.num_heatmaps - 1
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """Name -> channels, in the order of the module's outputs, each (N, channels, H / 8, W / 8): the last stage's."""
+        return {"pafs": self.num_pafs, "heatmaps": self.num_heatmaps}
+
+    def module(self) -> Any:
+        """The network with random weights, for evaluation: (N, 3, H, W) BGR / 256 - 0.5 -> `outputs`."""
+        require("torch")
+        from zoo.models.nets.openpose import OpenPoseBodyNet
+
+        return OpenPoseBodyNet(self.stages, self.num_heatmaps, self.num_pafs, self.last_relu).eval()
+
+    def load(self, module: Any, state: Mapping[str, Any]) -> tuple[str, ...]:
+        """Load a state dict; returns the keys that were left out (none). Raises StepFailed where it is not of this network."""
+        return load_state(module, state)
+
+
+class OpenPoseHand(Choice, frozen=True, tag="openpose_hand"):
+    """VGG19 to conv5_2, one convolution more, and six stages of one branch, heatmaps, at stride 8. One hand fills the image."""
+
+    stages: Annotated[int, Meta(description="stages, the first included", ge=1, le=6)] = 6
+    num_heatmaps: Annotated[int, Meta(description="keypoints and the background", ge=2)] = 22
+
+    stride: ClassVar[int] = 8
+    skeleton: ClassVar[str] = "hand_21"
+    input: ClassVar[str] = "input"
+
+    @property
+    def keypoints(self) -> int:
+        """How many keypoints a pose has."""
+        return self.num_heatmaps - 1
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """Name -> channels of the module's output, (N, channels, H / 8, W / 8): the last stage's."""
+        return {"heatmaps": self.num_heatmaps}
+
+    def module(self) -> Any:
+        """The network with random weights, for evaluation: (N, 3, H, W) BGR / 256 - 0.5 -> `outputs`."""
+        require("torch")
+        from zoo.models.nets.openpose import OpenPoseHandNet
+
+        return OpenPoseHandNet(self.stages, self.num_heatmaps).eval()
+
+    def load(self, module: Any, state: Mapping[str, Any]) -> tuple[str, ...]:
+        """Load a state dict; returns the keys that were left out (none). Raises StepFailed where it is not of this network."""
+        return load_state(module, state)
