@@ -20,6 +20,7 @@ HEAVY = {
 DERIVED = {
     "zoo.backends.polygraphy",
     "zoo.models.nets.lightweight_openpose",
+    "zoo.models.nets.openpose",
     "zoo.models.nets.openpose_mobilenet",
 }
 
