@@ -32,8 +32,8 @@ def test_mirroring_twice_changes_nothing_and_once_swaps_the_sides(skeleton: Skel
     assert [skeleton.swaps[other] for other in skeleton.swaps] == list(range(len(skeleton.keypoints)))
     for name, other in zip(skeleton.keypoints, skeleton.swaps, strict=True):
         mirrored = skeleton.keypoints[other]
-        assert (name == mirrored) == (name in ("nose", "neck"))
-        assert name.partition("_")[2] == mirrored.partition("_")[2]
+        assert (name == mirrored) == (not name.startswith(("left_", "right_")))
+        assert name.replace("left_", "").replace("right_", "") == mirrored.replace("left_", "").replace("right_", "")
     limbs = {frozenset(limb) for limb in skeleton.limbs}
     assert {frozenset(skeleton.swaps[joint] for joint in limb) for limb in limbs} == limbs
 
@@ -45,8 +45,44 @@ def test_no_limb_of_one_side_has_a_colour_of_the_other(skeleton: Skeleton) -> No
         side = skeleton.keypoints[end].partition("_")[0]
         if side in sides and colour != (235, 120, 170):  # across the trunk
             sides[side].add(colour)
-    assert sides["left"] and sides["right"]
+    assert bool(sides["left"]) == bool(sides["right"]) == (skeleton.name != "hand_21")
     assert not sides["left"] & sides["right"]
+
+
+@every_skeleton
+def test_parts_follow_one_another_and_limbs_stay_within_one(skeleton: Skeleton) -> None:
+    assert [place for part in skeleton.parts for place in range(part.start, part.stop)] == list(range(len(skeleton.keypoints)))
+    within = {joint: part.name for part in skeleton.parts for joint in range(part.start, part.stop)}
+    assert all(within[a] == within[b] for a, b in skeleton.limbs)
+    for part in skeleton.parts:
+        if part.name in ("left_hand", "right_hand"):
+            assert all(name.startswith(f"{part.name}_") for name in skeleton.keypoints[part.start : part.stop])
+
+
+def test_a_mirrored_hand_is_the_other_hand_and_a_lone_one_stays_as_it_is() -> None:
+    assert SKELETONS["hand_21"].swaps == tuple(range(21))
+    both = SKELETONS["openpose_18_hands"]
+    assert both.swaps[:18] == SKELETONS["openpose_18"].swaps
+    assert both.swaps[18:] == (*range(39, 60), *range(18, 39))
+
+
+def test_hands_are_the_same_in_every_skeleton_and_ordered_as_openpose_has_them() -> None:
+    hand, both = SKELETONS["hand_21"], SKELETONS["openpose_18_hands"]
+    fingers = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
+    assert hand.keypoints == ("wrist", *(f"{finger}{joint}" for finger in fingers for joint in (1, 2, 3, 4)))
+    assert {b: a for a, b in hand.limbs} == {joint: 0 if joint % 4 == 1 else joint - 1 for joint in range(1, 21)}
+    assert list(both.parts) == [("body", 0, 18), ("left_hand", 18, 39), ("right_hand", 39, 60)]
+    for _, start, stop in both.parts[1:]:
+        assert tuple(name.partition("_hand_")[2] for name in both.keypoints[start:stop]) == hand.keypoints
+        assert tuple((a - start, b - start) for a, b in both.limbs if start <= a < stop) == hand.limbs
+
+
+def test_every_finger_of_a_hand_has_colours_of_its_own() -> None:
+    for name in ("hand_21", "openpose_18_hands"):
+        skeleton = SKELETONS[name]
+        for part in skeleton.parts:
+            fingers = [colour for (a, _), colour in zip(skeleton.limbs, skeleton.colours, strict=True) if part.start <= a < part.stop]
+            assert part.name == "body" or len(set(fingers)) == 20
 
 
 def test_openpose_goes_to_coco_as_the_models_facts_say() -> None:
@@ -80,6 +116,13 @@ def test_to_coco_drops_the_neck_and_keeps_the_rest() -> None:
 
 def test_coco_goes_to_coco_unchanged() -> None:
     np.testing.assert_array_equal(to_coco(people(17), "coco_17").keypoints, people(17).keypoints)
+
+
+def test_hands_are_left_behind_on_the_way_to_coco() -> None:
+    coco = to_coco(people(60), "openpose_18_hands")
+    np.testing.assert_array_equal(coco.keypoints, people(60).keypoints[:, list(SKELETONS["openpose_18"].coco)])
+    with pytest.raises(ZooError, match="hand_21 has none of COCO's keypoints"):
+        to_coco(people(21), "hand_21")
 
 
 def test_nobody_goes_to_coco() -> None:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from zoo.errors import ZooError
 from zoo.pose.keypoints import Poses
 
 Colour = tuple[int, int, int]
+
+
+class Part(NamedTuple):
+    """A body or a hand within a skeleton: the keypoints `start` up to `stop`, without `stop`."""
+
+    name: str
+    """body, left_hand, right_hand; or hand, where it is not known which."""
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True)
@@ -22,7 +32,9 @@ class Skeleton:
     colours: tuple[Colour, ...]
     """(L) a colour for each limb: blue, green, red."""
     coco: tuple[int, ...]
-    """(17) where each of COCO's keypoints stands in this skeleton."""
+    """(17) where each of COCO's keypoints stands in this skeleton; empty where it has none of them."""
+    parts: tuple[Part, ...]
+    """What the skeleton is made of: every keypoint belongs to one part, parts follow one another."""
     sigmas: tuple[float, ...] = ()
     """(K) COCO's spread of each keypoint for the OKS; empty where COCO defines none."""
 
@@ -40,13 +52,19 @@ class Skeleton:
 
 
 def to_coco(poses: Poses, skeleton: str) -> Poses:
-    """The same people with COCO's 17 keypoints in COCO's order. `skeleton` is a name of `SKELETONS`."""
+    """The same people with COCO's 17 keypoints in COCO's order. `skeleton` is a name of `SKELETONS`.
+
+    Raises ZooError when the poses are of another skeleton, or when theirs has no keypoints of COCO's (a lone hand).
+    """
     known = SKELETONS[skeleton]
     if poses.keypoints.shape[1] != len(known.keypoints):
         raise ZooError(
             f"{skeleton} has {len(known.keypoints)} keypoints, these poses have {poses.keypoints.shape[1]}",
             "name the skeleton of the decoder that made them",
         )
+    if not known.coco:
+        having = ", ".join(other.name for other in SKELETONS.values() if other.coco)
+        raise ZooError(f"{skeleton} has none of COCO's keypoints", f"those that have them: {having}")
     return poses.reordered(list(known.coco))
 
 
@@ -122,23 +140,63 @@ _COCO_LIMBS = {
 }
 
 
-def _skeleton(name: str, names: str, limbs: dict[tuple[int, int], str], sigmas: tuple[float, ...] = ()) -> Skeleton:
+# A hand by itself has all hues, one a finger; beside a body each hand keeps to its side's, warm or cold.
+_FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
+_HAND_NAMES = ("wrist", *(f"{finger}{joint}" for finger in _FINGERS for joint in (1, 2, 3, 4)))
+_HAND_LIMBS = tuple((0 if joint == 1 else 4 * finger + joint - 1, 4 * finger + joint) for finger in range(5) for joint in (1, 2, 3, 4))
+_HAND_HUES: dict[str, tuple[Colour, ...]] = {
+    "hand": ((60, 60, 235), (40, 175, 255), (80, 200, 60), (235, 165, 40), (215, 70, 190)),
+    "left_hand": ((240, 80, 130), (245, 125, 40), (215, 175, 20), (150, 190, 30), (60, 175, 90)),
+    "right_hand": ((170, 70, 240), (95, 65, 230), (40, 110, 245), (20, 165, 250), (40, 205, 235)),
+}
+
+
+def _hand_colours(hand: str) -> tuple[Colour, ...]:
+    """(20) a finger's hue, lighter with every bone away from the wrist."""
+    shares = (0.0, 0.12, 0.24, 0.36)
+    return tuple(_lighter(hue, share) for hue in _HAND_HUES[hand] for share in shares)
+
+
+def _lighter(colour: Colour, share: float) -> Colour:
+    blue, green, red = (round(value + (255 - value) * share) for value in colour)
+    return blue, green, red
+
+
+def _body(name: str, names: str, limbs: dict[tuple[int, int], str], sigmas: tuple[float, ...] = ()) -> Skeleton:
     keypoints = tuple(names.split())
     coco = tuple(keypoints.index(wanted) for wanted in _COCO_NAMES.split())
-    return Skeleton(name, keypoints, tuple(limbs), tuple(_COLOURS[part] for part in limbs.values()), coco, sigmas)
+    parts = (Part("body", 0, len(keypoints)),)
+    return Skeleton(name, keypoints, tuple(limbs), tuple(_COLOURS[part] for part in limbs.values()), coco, parts, sigmas)
 
+
+def _with_hands(name: str, body: Skeleton) -> Skeleton:
+    """The body's keypoints, then the left hand's, then the right hand's."""
+    keypoints, limbs, colours, parts = body.keypoints, body.limbs, body.colours, body.parts
+    for hand in ("left_hand", "right_hand"):
+        start = len(keypoints)
+        keypoints += tuple(f"{hand}_{joint}" for joint in _HAND_NAMES)
+        limbs += tuple((start + a, start + b) for a, b in _HAND_LIMBS)
+        colours += _hand_colours(hand)
+        parts += (Part(hand, start, len(keypoints)),)
+    return Skeleton(name, keypoints, limbs, colours, body.coco, parts)
+
+
+# the bones are those of the part affinity fields (decoders/limbs.py) less the two that only fill gaps
+_OPENPOSE = _body("openpose_18", _OPENPOSE_NAMES, _OPENPOSE_LIMBS)
 
 SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
     for skeleton in (
-        # the bones are those of the part affinity fields (decoders/limbs.py) less the two that only fill gaps
-        _skeleton("openpose_18", _OPENPOSE_NAMES, _OPENPOSE_LIMBS),
-        _skeleton(
+        _OPENPOSE,
+        _body(
             "coco_17",
             _COCO_NAMES,
             _COCO_LIMBS,
             # COCO keypoint evaluation, 2017: head .026 .025 .035, then shoulder to ankle
             sigmas=(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
         ),
+        # OpenPose's hand (Simon et al., 2017): the order that MediaPipe and COCO-WholeBody have as well
+        Skeleton("hand_21", _HAND_NAMES, _HAND_LIMBS, _hand_colours("hand"), (), (Part("hand", 0, len(_HAND_NAMES)),)),
+        _with_hands("openpose_18_hands", _OPENPOSE),
     )
 }

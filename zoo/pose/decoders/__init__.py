@@ -14,9 +14,10 @@ view the outputs of one scale with their `Affine`; `multi_scale` says whether it
 | candidates + fields -> limbs -> people | assemble.py |
 """
 
+from zoo.pose.decoders.hand_peaks import HandPeaksDecoder
 from zoo.pose.decoders.paf import PafDecoder
 from zoo.pose.decoders.tf_pose import TfPoseDecoder
 
-Decoder = PafDecoder | TfPoseDecoder
+Decoder = PafDecoder | TfPoseDecoder | HandPeaksDecoder
 
-__all__ = ["Decoder", "PafDecoder", "TfPoseDecoder"]
+__all__ = ["Decoder", "HandPeaksDecoder", "PafDecoder", "TfPoseDecoder"]
