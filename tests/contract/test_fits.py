@@ -19,6 +19,10 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"height": 50, "place": "corner", "interpolation": "linear"},
         {"height": 61, "interpolation": "area", "multiple": 1},
     ],
+    "letterbox": [
+        {"width": 96, "height": 64},
+        {"width": 64, "height": 80, "interpolation": "cubic", "place": "corner", "pad": [0, 114, 255]},
+    ],
     "stretch": [{"width": 96, "height": 64}, {"width": 40, "height": 72, "interpolation": "cubic"}],
 }
 FITS = [msgspec.convert({"type": tag, **fields}, Fit) for tag, examples in EXAMPLES.items() for fields in examples]

@@ -17,7 +17,7 @@ from zoo.edits import Edit, KeepOutputs, Rename
 from zoo.errors import Problem
 from zoo.pipelines.estimator import MultiScale
 from zoo.pose.decoders import Decoder
-from zoo.pose.fits import Stretch
+from zoo.pose.fits import Height
 from zoo.pose.preprocess import Fit
 from zoo.pose.skeletons import SKELETONS
 from zoo.recipe.model import Evaluation, Recipe, TargetOptions, Workspace
@@ -196,7 +196,7 @@ def _sizes(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], int, int]]:
 
 def _least(fit: Fit) -> tuple[int, int]:
     """A height and a width of which all that a fit gives are multiples."""
-    return (fit.height, fit.width) if isinstance(fit, Stretch) else (fit.multiple, fit.multiple)
+    return (fit.multiple, fit.multiple) if isinstance(fit, Height) else (fit.height, fit.width)
 
 
 def _weights(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
