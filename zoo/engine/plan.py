@@ -29,7 +29,7 @@ from zoo.steps.fp16 import Fp16
 from zoo.steps.int8 import Int8
 from zoo.steps.latency import MeasureLatency
 from zoo.steps.parity import Gate, MeasureParity
-from zoo.steps.part import Part
+from zoo.steps.part import ALONE, Part
 
 PARITY_IMAGES = 3
 
@@ -230,7 +230,7 @@ def measure_accuracy(
 ) -> None:
     """One target in one protocol on one dataset."""
     step = MeasureAccuracy(
-        part=part(recipe, target, evaluation),
+        parts={ALONE: part(recipe, target, evaluation)},
         protocol=evaluation.protocol,
         protocol_title=evaluation.title,
         dataset_name=title,

@@ -17,9 +17,10 @@ from zoo.files import write_bytes
 from zoo.machine import describe, gpus, isa, versions
 from zoo.metrics import Metric
 from zoo.metrics.results import coco_results
+from zoo.pipelines import Pipeline
 from zoo.pose.skeletons import to_coco
 from zoo.steps import reports
-from zoo.steps.part import Part
+from zoo.steps.part import ALONE, Part, open_model
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
 
@@ -31,7 +32,9 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
 
     exclusive: ClassVar[bool] = True  # it reports end-to-end images/s
 
-    part: Part
+    parts: dict[str, Part]
+    """Role -> network; one that is no pipeline's has the role `ALONE`."""
+    pipeline: Pipeline | None = None
     protocol: str
     protocol_title: str
     dataset_name: str
@@ -45,7 +48,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
 
     def tools(self) -> tuple[str, ...]:
         """The distributions whose versions change the outcome."""
-        return ("numpy", "opencv-python-headless", "pycocotools", *self.part.backend.tools)
+        return ("numpy", "opencv-python-headless", "pycocotools", *(tool for part in self.parts.values() for tool in part.backend.tools))
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
         """Reads `compiled` (and `photos`); writes report.json and detections.json (COCO results)."""
@@ -100,7 +103,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The dataset's digest, the instruction sets that change arithmetic, the threads."""
         without = [other.digest(context) for other in self._present(context)]
-        arithmetic = {"isa": isa(), "gpus": gpus() if self.part.backend.gpu else ()}
+        arithmetic = {"isa": isa(), "gpus": gpus() if any(part.backend.gpu for part in self.parts.values()) else ()}
         return {"dataset": self.dataset.digest(context), "without": without, "threads": context.threads, **arithmetic}
 
     def verdict(self, artifact: Path) -> str:
@@ -114,7 +117,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         """COCO results, the images passed over, seconds without opening and warming up, and what was computed in."""
         found: list[dict[str, Any]] = []
         skipped: list[str] = []
-        with self.part.open(compiled, context) as model:
+        with open_model(compiled, self.parts, self.pipeline, context) as model:
             started = time.perf_counter()
             for sample in context.track(images.samples, f"evaluating on {self.dataset_name}", len(images.samples)):
                 try:
@@ -141,11 +144,19 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             "name": self.protocol,
             "boxes": "none: bottom-up",
             "flip": False,
-            **_plain(self.part),
+            **self._flow(),
             "metric": msgspec.to_builtins(self.metric),
             "evaluator": f"pycocotools {versions(['pycocotools'])['pycocotools']}",
             "subset": subset,
         }
+
+    def _flow(self) -> dict[str, Any]:
+        """How images become poses: that of the one network, or of each by its role and what joins them."""
+        parts = {role: _plain(part) for role, part in self.parts.items()}
+        if self.pipeline is None:
+            return parts[ALONE]
+        # which recipes they are is told beside: two pipelines of other networks share a table
+        return {**parts, "pipeline": {key: value for key, value in msgspec.to_builtins(self.pipeline).items() if key not in parts}}
 
 
 def _plain(part: Part) -> dict[str, Any]:

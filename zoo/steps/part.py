@@ -1,16 +1,22 @@
-"""`Part`: how one network is used in a protocol."""
+"""`Part`: how one network is used in a protocol, and the opening of all that belong together."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from zoo.backends import Backend
 from zoo.context import Context
-from zoo.pipelines.estimator import Estimator
+from zoo.pipelines import Pipeline
+from zoo.pipelines.estimator import Estimator, PoseModel
 from zoo.pose.decoders import Decoder
 from zoo.pose.preprocess import Fit, Order
 from zoo.record import Record
 from zoo.steps.bundle import preprocess
+
+#: the role of a network that is alone: its artifact is not in a folder of its own
+ALONE = ""
 
 
 class Part(Record, frozen=True, kw_only=True):
@@ -26,3 +32,15 @@ class Part(Record, frozen=True, kw_only=True):
         """Open the compiled model in `folder`; mean, deviation and colour are those that travel with it."""
         ready = preprocess(folder).with_fit(self.fit, self.order)
         return Estimator(self.backend.open(folder, threads=context.threads), ready, self.decode, self.scales, batch, name)
+
+
+def open_model(compiled: Path, parts: Mapping[str, Part], pipeline: Pipeline | None, context: Context, *, batch: int = 1) -> PoseModel:
+    """Open a compiled network (`parts` holds one, alone) or a pipeline (role -> part; each lies in the folder of its role)."""
+    with ExitStack() as opened:
+        estimators = {}
+        for role, part in parts.items():
+            estimators[role] = part.open(compiled / role, context, name=role, batch=batch)
+            opened.callback(estimators[role].close)
+        model = pipeline.joined(estimators) if pipeline else estimators[ALONE]
+        opened.pop_all()
+    return model

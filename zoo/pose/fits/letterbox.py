@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 from numpy.typing import NDArray
 
@@ -36,6 +37,10 @@ class Letterbox(Choice, frozen=True, kw_only=True, tag="letterbox"):
     def border(self) -> tuple[float, float, float]:
         """What fills the input outside of the image: pixel values before normalisation, BGR."""
         return self.pad
+
+    def scaled(self, factor: float) -> Letterbox:
+        """The same fit to `factor` times both sides."""
+        return msgspec.structs.replace(self, width=max(1, round(self.width * factor)), height=max(1, round(self.height * factor)))
 
     def affine(self, image: tuple[int, int]) -> Affine:
         """Where an image of (width, height) pixels goes."""
