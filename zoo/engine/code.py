@@ -25,7 +25,8 @@ from zoo.record import Record
 
 PACKAGE = Path(__file__).parent.parent
 TABLES = frozenset(
-    f"zoo.{name}" for name in ("backends", "calibrators", "datasets", "edits", "metrics", "models", "pipelines", "pose.decoders", "sources")
+    f"zoo.{name}"
+    for name in ["backends", "calibrators", "datasets", "edits", "formats", "metrics", "models", "pipelines", "pose.decoders", "sources"]
 )
 
 

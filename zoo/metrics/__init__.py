@@ -3,8 +3,7 @@
 from zoo.metrics.coco import CocoOks
 from zoo.metrics.drift import drift
 from zoo.metrics.oks import COCO_SIGMAS, oks
-from zoo.metrics.results import coco_results
 
 Metric = CocoOks
 
-__all__ = ["COCO_SIGMAS", "CocoOks", "Metric", "coco_results", "drift", "oks"]
+__all__ = ["COCO_SIGMAS", "CocoOks", "Metric", "drift", "oks"]

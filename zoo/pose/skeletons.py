@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from zoo.errors import ZooError
 from zoo.pose.keypoints import Poses
 
@@ -66,6 +68,24 @@ def to_coco(poses: Poses, skeleton: str) -> Poses:
         having = ", ".join(other.name for other in SKELETONS.values() if other.coco)
         raise ZooError(f"{skeleton} has none of COCO's keypoints", f"those that have them: {having}")
     return poses.reordered(list(known.coco))
+
+
+def to_openpose(poses: Poses, skeleton: str) -> tuple[Poses, str]:
+    """The same people in OpenPose's order of the body, and the skeleton's name: hands stay where there are any.
+
+    COCO has no neck: it lies between the shoulders where both were found, as sure as the less certain of them.
+    Raises ZooError when the poses are of another skeleton, or when theirs has no body.
+    """
+    if skeleton in ("openpose_18", "openpose_18_hands"):
+        return poses, skeleton
+    coco = to_coco(poses, skeleton)
+    names = SKELETONS["coco_17"].keypoints
+    shoulders = [names.index("left_shoulder"), names.index("right_shoulder")]
+    neck = coco.keypoints[:, shoulders].mean(axis=1, keepdims=True)
+    sure = np.where(np.isnan(neck[..., 0]), 0, coco.scores[:, shoulders].min(axis=1, keepdims=True))
+    keypoints, scores = np.concatenate([coco.keypoints, neck], axis=1), np.concatenate([coco.scores, sure], axis=1)
+    order = [(*names, "neck").index(name) for name in SKELETONS["openpose_18"].keypoints]
+    return Poses(keypoints, scores, coco.boxes, coco.instance_scores).reordered(order), "openpose_18"
 
 
 def _mirrored(name: str) -> str:

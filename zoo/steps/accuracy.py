@@ -14,9 +14,9 @@ from zoo.datasets import Dataset, overlap
 from zoo.datasets.images import BadImage, Images
 from zoo.errors import StepFailed
 from zoo.files import write_bytes
+from zoo.formats.coco import coco_results
 from zoo.machine import describe, gpus, isa, versions
 from zoo.metrics import Metric
-from zoo.metrics.results import coco_results
 from zoo.pipelines import Pipeline
 from zoo.pose.skeletons import to_coco
 from zoo.steps import reports
