@@ -70,4 +70,5 @@ def _cleaned(prediction: Prediction) -> Poses:
     """Without what JSON cannot say."""
     poses = prediction.poses
     keypoints = np.where(prediction.found[..., None], poses.keypoints, np.nan)
-    return Poses(keypoints, poses.scores, poses.boxes, np.nan_to_num(poses.instance_scores, posinf=0, neginf=0))
+    ranks = np.asarray(poses.instance_scores, np.float64)
+    return Poses(keypoints, poses.scores, poses.boxes, np.where(np.isfinite(ranks), ranks, 0.0))
