@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from zoo.errors import StepFailed
 from zoo.pose.decoders import Decoder, PafDecoder
-from zoo.pose.decoders.assemble import LimbScoring, attach, connect, merge
+from zoo.pose.decoders.assemble import attach, merge
+from zoo.pose.decoders.candidates import Candidates
+from zoo.pose.decoders.connect import Connections, LimbScoring, connect
 from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS, Limb
-from zoo.pose.decoders.peaks import Candidates, FourNeighbours, MaxPool
-from zoo.pose.geometry import Affine
+from zoo.pose.decoders.peaks import FourNeighbours, MaxPool
+from zoo.pose.geometry import Affine, View
 
 NAMES = {"heatmaps": "heat", "pafs": "paf"}
 EVALUATION = PafDecoder(**NAMES)
@@ -86,7 +88,7 @@ def person_at(x: float, y: float) -> dict[int, tuple[float, float]]:
 def test_candidates_and_people_equal_the_originals(assets: Path, image: str, protocol: str) -> None:
     facts, outputs, affine = golden(assets, image)
     expected = facts[protocol]
-    candidates, people, _ = (EVALUATION if protocol == "lop_val" else DEMO).find(outputs, affine)
+    candidates, people, _ = (EVALUATION if protocol == "lop_val" else DEMO).find([View(outputs, affine)])
     table = np.array(expected["all_keypoints" if protocol == "lop_val" else "keypoints_in_x4_map"])
     np.testing.assert_array_equal(candidates.points, table[:, :2])
     np.testing.assert_array_equal(np.arange(len(candidates)), table[:, 3])
@@ -201,8 +203,6 @@ def test_halves_merge_only_where_asked() -> None:
 
 
 def _connections(a: int, b: int, score: np.ndarray) -> Any:
-    from zoo.pose.decoders.assemble import Connections
-
     return Connections(np.array([a]), np.array([b]), score)
 
 

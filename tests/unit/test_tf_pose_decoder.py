@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from zoo.errors import StepFailed
 from zoo.pose.decoders import Decoder
-from zoo.pose.decoders.assemble import Connections
+from zoo.pose.decoders.assemble import join
+from zoo.pose.decoders.candidates import Candidates
+from zoo.pose.decoders.connect import Connections
 from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS, Limb
-from zoo.pose.decoders.peaks import Candidates
-from zoo.pose.decoders.tf_pose import TfPoseDecoder, assemble
+from zoo.pose.decoders.tf_pose import TfPoseDecoder
 from zoo.pose.geometry import Affine
 
 DECODER = TfPoseDecoder(heatmaps="heat", pafs="paf")
@@ -181,7 +182,7 @@ def put_together(limbs: list[tuple[Limb, int, int]], count: int) -> list[list[in
     """Ids by kind of the people that these limbs make."""
     candidates = Candidates(np.zeros((count, 2)), np.ones(count), np.zeros(19, np.intp))
     connected = [(limb, Connections(np.array([a]), np.array([b]), np.array([0.5]))) for limb, a, b in limbs]
-    people = assemble(candidates, connected)
+    people = join(candidates, connected, 18)
     return [[kind * 100 + int(one) for kind, one in enumerate(ids) if one >= 0] for ids in people.ids]
 
 

