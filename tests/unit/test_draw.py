@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -129,6 +129,55 @@ def test_joints_that_crowd_are_smaller() -> None:
     assert inked(10) < inked(60)
 
 
+BOTH = SKELETONS["openpose_18_hands"]
+
+
+def with_hand(size: float, **points: tuple[float, float]) -> Poses:
+    """A body with a left hand that is `size` pixels large: a wrist, and a forefinger that points down from it."""
+    names = BOTH.keypoints
+    keypoints = np.full((1, 60, 2), np.nan)
+    for name, point in points.items():
+        keypoints[0, names.index(name)] = point
+    x, y = points["left_wrist"]
+    keypoints[0, names.index("left_hand_wrist")] = x, y + 12
+    keypoints[0, names.index("left_hand_forefinger1")] = x, y + 12 + size
+    return Poses.of(keypoints, np.where(np.isnan(keypoints[..., 0]), 0.0, 1.0), np.ones(1))
+
+
+ARM: dict[str, tuple[float, float]] = {"neck": (100, 20), "left_shoulder": (200, 20), "left_elbow": (200, 120), "left_wrist": (200, 220)}
+
+
+def inked(drawn: Any, row: int) -> int:
+    """How many pixels of a row near the arm were painted."""
+    return int((drawn[row, 150:250] != 90).any(axis=-1).sum())
+
+
+def test_fingers_are_much_thinner_than_limbs_and_grow_with_the_hand() -> None:
+    for thickness in (None, 12.0):
+        drawn = {size: draw(grey(400, 700), with_hand(size, **ARM), BOTH, thickness=thickness) for size in (40, 300)}
+        arm, small, large = inked(drawn[40], 170), inked(drawn[40], 252), inked(drawn[300], 382)
+        assert 1 <= small < large
+        assert large <= 0.75 * arm and small <= 0.5 * arm
+
+
+def test_hands_leave_their_body_as_it_is_drawn_without_them() -> None:
+    """Neither its strokes nor its wrist follow the hand's size or crowd."""
+    pose = with_hand(300, **ARM)
+    body = Poses(pose.keypoints[:, :18], pose.scores[:, :18], pose.boxes, pose.instance_scores)
+    with_it, without = (draw(grey(400, 700), *shown) for shown in ((pose, BOTH), (body, SKELETONS["openpose_18"])))
+    np.testing.assert_array_equal(with_it[:215], without[:215])
+
+
+def test_a_hand_without_a_body_is_drawn_in_either_skeleton() -> None:
+    for name in ("hand_21", "openpose_18_hands"):
+        skeleton = SKELETONS[name]
+        keypoints = np.full((1, len(skeleton.keypoints), 2), np.nan)
+        keypoints[0, -21:] = np.random.default_rng(0).uniform(20, 140, (21, 2))
+        hand = Poses.of(keypoints, np.where(np.isnan(keypoints[..., 0]), 0.0, 1.0), np.ones(1))
+        assert (draw(grey(), hand, skeleton) != 90).any(axis=-1).sum() > 500
+
+
+@settings(max_examples=50, deadline=None)
 @given(
     keypoints=arrays(np.float64, (2, 17, 2), elements=st.floats(width=64)),
     box=arrays(np.float64, (2, 4), elements=st.floats(width=64)),
@@ -138,6 +187,7 @@ def test_no_coordinate_whatever_breaks_a_drawing(keypoints: Any, box: Any, size:
     image = np.full((*size, 3), 90, np.uint8)
     drawn = draw(image, Poses(keypoints, np.ones((2, 17)), box, np.ones(2)), COCO, boxes=True)
     assert drawn.shape == image.shape and drawn.dtype == np.uint8
+    draw(image, Poses(np.resize(keypoints, (2, 60, 2)), np.ones((2, 60)), box, np.ones(2)), BOTH)
 
 
 def test_poses_of_another_skeleton_are_refused() -> None:

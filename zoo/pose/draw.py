@@ -13,8 +13,8 @@ from zoo.pose.skeletons import Colour, Skeleton
 
 #: coordinates are handed to OpenCV in 1/16 pixel, so that strokes do not jump from pixel to pixel
 _SHIFT = 4
-#: no coordinate that can be seen comes near this, and with the shift it still fits 32 bits
-_FAR = 1e6
+#: no image is so wide; with the shift it fits 32 bits, and a stroke that leads there is still drawn in a millisecond
+_FAR = 1e5
 _WHITE = (255, 255, 255)
 _DARK = (24, 20, 16)
 
@@ -31,8 +31,9 @@ def draw(
 ) -> NDArray[np.uint8]:
     """A new image (H, W, 3) BGR with each person's limbs and joints, the most certain person on top.
 
-    A stroke is `thickness` pixels, or by default as wide as the person's size asks for. A keypoint that is absent
-    or scored under `threshold`, and a limb that misses one of its ends, is not drawn. `boxes` adds each person's box.
+    A stroke is `thickness` pixels, or by default as wide as the person's size asks for; the fingers of a body's hands
+    are as much thinner as the hand is smaller. A keypoint that is absent or scored under `threshold`, and a limb that
+    misses one of its ends, is not drawn. `boxes` adds each person's box.
     """
     if len(poses) and poses.keypoints.shape[1] != len(skeleton.keypoints):
         raise ZooError(
@@ -45,22 +46,33 @@ def draw(
         shown = np.isfinite(poses.keypoints[person]).all(axis=1) & (poses.scores[person] >= threshold)
         if not shown.any():
             continue
-        stroke = thickness or _stroke(points[shown], image.shape[:2])
+        # hands that hang down make nobody larger
+        first = slice(*skeleton.parts[0][1:])
+        sized = points[first][shown[first]] if shown[first].any() else points[shown]
+        whole = _stroke(sized, image.shape[:2])
         if boxes and np.isfinite(poses.boxes[person]).all():
-            canvas.box(np.clip(poses.boxes[person].astype(np.float64), -_FAR, _FAR), max(1.0, stroke / 4))
-        _person(canvas, points, shown, skeleton, stroke)
+            canvas.box(np.clip(poses.boxes[person].astype(np.float64), -_FAR, _FAR), max(1.0, (thickness or whole) / 4))
+        for part in skeleton.parts:
+            among = np.zeros_like(shown)
+            among[part.start : part.stop] = shown[part.start : part.stop]
+            if among.any():
+                # what follows the first part is a hand of its body
+                fine = part.start > 0
+                stroke = _finger(points[among], thickness or whole) if fine else thickness or whole
+                _part(canvas, points, among, skeleton, stroke, fine)
     return canvas.blended(opacity)
 
 
-def _person(canvas: _Canvas, points: NDArray[np.float64], shown: NDArray[np.bool_], skeleton: Skeleton, stroke: float) -> None:
+def _part(canvas: _Canvas, points: NDArray[np.float64], shown: NDArray[np.bool_], skeleton: Skeleton, stroke: float, fine: bool) -> None:
+    """A body or a hand; `fine` where there is no room for joints with rings."""
     colours = skeleton.joint_colours
     limbs = [
         (points[a], points[b], colour) for (a, b), colour in zip(skeleton.limbs, skeleton.colours, strict=True) if shown[a] and shown[b]
     ]
     bars = [(a, b, min(stroke, max(1.0, 0.4 * float(np.hypot(*(b - a))))), colour) for a, b, colour in limbs]
     discs = [(points[joint], radius, colours[joint]) for joint, radius in _radii(points, shown, 0.85 * stroke).items()]
-    rim = max(0.75, 0.25 * stroke)
-    # all of the dark rim lies under all of the colour: a limb never cuts through another of the same person
+    rim = 0.3 * stroke if fine else max(0.75, 0.25 * stroke)
+    # all of the dark rim lies under all of the colour: a limb never cuts through another of the same part
     for a, b, width, _ in bars:
         canvas.bar(a, b, width + 2 * rim, _DARK)
     for point, radius, _ in discs:
@@ -68,8 +80,9 @@ def _person(canvas: _Canvas, points: NDArray[np.float64], shown: NDArray[np.bool
     for a, b, width, colour in bars:
         canvas.bar(a, b, width, colour)
     for point, radius, colour in discs:
-        canvas.disc(point, radius, _WHITE)
-        canvas.disc(point, 0.62 * radius, colour)
+        if not fine:
+            canvas.disc(point, radius, _WHITE)
+        canvas.disc(point, radius if fine else 0.62 * radius, colour)
 
 
 def _radii(points: NDArray[np.float64], shown: NDArray[np.bool_], radius: float) -> dict[int, float]:
@@ -87,6 +100,11 @@ def _stroke(points: NDArray[np.float64], size: tuple[int, ...]) -> float:
     person = float(np.hypot(width, height))
     image = float(np.hypot(size[0], size[1]))
     return float(np.clip(person / 45, max(1.5, image / 500), max(2.0, image / 110)))
+
+
+def _finger(points: NDArray[np.float64], stroke: float) -> float:
+    """Width of a finger of a hand that belongs to a body whose limbs are `stroke` wide: 1/36 of the hand's size."""
+    return float(np.clip(np.hypot(*np.ptp(points, axis=0)) / 36, 1.0, max(1.0, 0.5 * stroke)))
 
 
 class _Canvas:
