@@ -19,6 +19,7 @@ HEAVY = {
 #: modules whose classes derive from a heavy library's: whoever wants them has it, and imports them late
 DERIVED = {
     "zoo.backends.polygraphy",
+    "zoo.models.nets.hand_landmark",
     "zoo.models.nets.lightweight_openpose",
     "zoo.models.nets.openpose",
     "zoo.models.nets.openpose_mobilenet",

@@ -10,13 +10,13 @@ import pytest
 
 from zoo.errors import StepFailed
 from zoo.weights import OpenVinoReader, PthReader
-from zoo.weights.graph import constant, convolutions
+from zoo.weights.graph import constant, layers
 
 ov = pytest.importorskip("openvino")
 
 
-def frozen() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("frozen_graph", Path(__file__).with_name("frozen_graph.py"))
+def beside(name: str) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert specification and specification.loader
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
@@ -28,7 +28,7 @@ def tensor(*shape: int) -> Any:
 
 
 def test_tensorflow_convolutions_keep_their_names_and_get_our_layout(tmp_path: Path) -> None:
-    tf = frozen()
+    tf = beside("frozen_graph")
     weight, shift, depthwise = tensor(3, 3, 2, 4), tensor(4), tensor(3, 3, 4, 1)
     attributes = {"T": tf.kind(), "strides": tf.numbers(1, 2, 2, 1), "padding": tf.text("SAME"), "data_format": tf.text("NHWC")}
     (tmp_path / "x.pb").write_bytes(
@@ -41,13 +41,48 @@ def test_tensorflow_convolutions_keep_their_names_and_get_our_layout(tmp_path: P
         + tf.constant("net/b/weights", depthwise)
         + tf.node("net/b/depthwise", "DepthwiseConv2dNative", ("net/a/Relu", "net/b/weights"), **attributes)
     )
-    layers = convolutions(tmp_path / "x.pb")
-    assert list(layers) == ["net/a/Conv2D", "net/b/depthwise"]
-    assert np.array_equal(layers["net/a/Conv2D"].weight, weight.transpose(3, 2, 0, 1))
-    assert layers["net/a/Conv2D"].bias is not None
-    assert np.array_equal(layers["net/a/Conv2D"].bias, shift)
-    assert np.array_equal(layers["net/b/depthwise"].weight, depthwise.transpose(2, 3, 0, 1))
-    assert layers["net/b/depthwise"].bias is None
+    found = layers(tmp_path / "x.pb")
+    assert list(found) == ["net/a/Conv2D", "net/b/depthwise"]
+    assert np.array_equal(found["net/a/Conv2D"].weight, weight.transpose(3, 2, 0, 1))
+    assert found["net/a/Conv2D"].bias is not None
+    assert np.array_equal(found["net/a/Conv2D"].bias, shift)
+    assert np.array_equal(found["net/b/depthwise"].weight, depthwise.transpose(2, 3, 0, 1))
+    assert found["net/b/depthwise"].bias is None
+
+
+def test_tensorflow_lite_layers_are_called_after_their_half_precision_biases(tmp_path: Path) -> None:
+    pytest.importorskip("flatbuffers")
+    tfl = beside("tflite_graph")
+    lite = tfl.Graph()
+    weight, depthwise, linear = tensor(4, 5, 5, 3), tensor(1, 3, 3, 4), tensor(5, 64)
+    biases = [tensor(channels) for channels in (4, 4, 5)]
+    image = lite.tensor("image", (1, 8, 8, 3))
+    constants = [lite.half("net/a/Conv2D", weight), lite.half("net/a/norm;net/b/norm;net/a/Conv2D", biases[0])]
+    made = lite.add(tfl.CONV_2D, [image, *constants], "net/a/Relu6;net/a/norm", (1, 4, 4, 4), stride=2, activation=tfl.RELU6)
+    constants = [lite.half("net/b/depthwise", depthwise), lite.half("net/b/norm", biases[1])]
+    made = lite.add(tfl.DEPTHWISE_CONV_2D, [made, *constants], "net/b/out", (1, 4, 4, 4))
+    constants = [lite.half("net/c/MatMul", linear), lite.half("net/c/BiasAdd", biases[2])]
+    made = lite.add(tfl.FULLY_CONNECTED, [made, *constants], "out", (1, 5))
+    (tmp_path / "x.tflite").write_bytes(lite.bytes([image], [made]))
+    found = layers(tmp_path / "x.tflite")
+    assert list(found) == ["net/a/norm", "net/b/norm", "net/c/BiasAdd"]
+    expected = (weight.transpose(0, 3, 1, 2), depthwise.transpose(3, 0, 1, 2), linear)
+    for layer, value, bias in zip(found.values(), expected, biases, strict=True):
+        assert layer.bias is not None
+        assert np.array_equal(layer.weight, value.astype(np.float16).astype(np.float32))
+        assert np.array_equal(layer.bias, bias.astype(np.float16).astype(np.float32))
+
+
+def test_what_is_added_to_a_layer_is_its_bias_only_if_it_is_constant(tmp_path: Path) -> None:
+    ops = ov.opset13
+    image = ops.parameter([1, 2], np.float32)
+    first = ops.matmul(image, np.eye(2, dtype=np.float32), False, False)
+    second = ops.matmul(first, tensor(2, 2), False, False)
+    ov.save_model(ov.Model([ops.add(ops.add(first, second), ops.matmul(first, second, True, False))], [image]), tmp_path / "x.xml", False)
+    found = list(layers(tmp_path / "x.xml").values())
+    assert len(found) == 2, "a product of two activations is no layer"
+    assert all(layer.bias is None for layer in found)
+    assert np.array_equal(found[1].weight, tensor(2, 2).T)
 
 
 @pytest.mark.assets
@@ -105,7 +140,7 @@ def graph(path: Path) -> None:
     ov.save_model(ov.Model([layer], [image]), path)
 
 
-@pytest.mark.parametrize("names", ["lightweight_openpose", "openpose_mobilenet"])
+@pytest.mark.parametrize("names", ["hand_landmark", "lightweight_openpose", "openpose_mobilenet"])
 def test_graph_of_another_network_is_refused_with_ten_layers(tmp_path: Path, names: Any) -> None:
     graph(tmp_path / "x.xml")
     with pytest.raises(StepFailed, match=r"lacks the layers (\S+, ){9}\S+ \(\d+ in all\)"):
@@ -116,12 +151,12 @@ def test_ir_without_its_bin_says_so(tmp_path: Path) -> None:
     graph(tmp_path / "x.xml")
     (tmp_path / "x.bin").unlink()
     with pytest.raises(StepFailed, match=r"x\.bin are not beside it"):
-        convolutions(tmp_path / "x.xml")
+        layers(tmp_path / "x.xml")
 
 
-@pytest.mark.parametrize("name", ["x.pb", "x.xml"])
+@pytest.mark.parametrize("name", ["x.pb", "x.tflite", "x.xml"])
 def test_what_is_no_graph_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\x0a\xffno graph")
     (tmp_path / "x.bin").write_bytes(b"")
     with pytest.raises(StepFailed, match=f"{name}: OpenVINO cannot open it"):
-        convolutions(tmp_path / name)
+        layers(tmp_path / name)

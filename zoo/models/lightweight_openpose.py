@@ -27,6 +27,7 @@ class LightweightOpenPose(Choice, frozen=True, tag="lightweight_openpose"):
     num_pafs: Annotated[int, Meta(description="two channels for each limb", ge=2, multiple_of=2)] = 38
 
     stride: ClassVar[int] = 8
+    size: ClassVar[tuple[int, int] | None] = None
     skeleton: ClassVar[str] = "openpose_18"
     input: ClassVar[str] = "data"
 

@@ -28,6 +28,7 @@ class OpenPoseBody(Choice, frozen=True, tag="openpose_body"):
     num_pafs: Annotated[int, Meta(description="two channels for each limb", ge=2, multiple_of=2)] = 38
 
     stride: ClassVar[int] = 8
+    size: ClassVar[tuple[int, int] | None] = None
     skeleton: ClassVar[str] = "openpose_18"
     input: ClassVar[str] = "input"
 
@@ -60,6 +61,7 @@ class OpenPoseHand(Choice, frozen=True, tag="openpose_hand"):
     num_heatmaps: Annotated[int, Meta(description="keypoints and the background", ge=2)] = 22
 
     stride: ClassVar[int] = 8
+    size: ClassVar[tuple[int, int] | None] = None
     skeleton: ClassVar[str] = "hand_21"
     input: ClassVar[str] = "input"
 

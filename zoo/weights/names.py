@@ -1,4 +1,4 @@
-"""Where the convolutions of published graphs stand in our modules."""
+"""Where the layers of published graphs stand in our modules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """A convolution of our module, and what a graph that folds or orders things otherwise has to be told."""
+    """A layer of our module, and what a graph that folds or orders things otherwise has to be told."""
 
     layer: str
     bias: bool = True
@@ -60,7 +60,20 @@ def openpose_mobilenet() -> dict[str, Place]:
     return places
 
 
+def hand_landmark() -> dict[str, Place]:
+    """MediaPipe's hand_landmark_full: BatchNorms are counted along the backbone, and each is folded into the bias before it."""
+    parts = ["stem", "blocks.0.depthwise", "blocks.0.project"]
+    parts += [f"blocks.{index}.{part}" for index in range(1, 15) for part in ("expand", "depthwise", "project")]
+    parts += ["blocks.15.expand", "blocks.15.depthwise"]
+    places = {
+        f"model_1/model/batch_normalization{f'_{index}' if index else ''}/FusedBatchNormV3": Place(part) for index, part in enumerate(parts)
+    }
+    heads = {"landmarks": "landmarks", "handflag": "presence", "handedness": "handedness", "world_landmarks": "world_landmarks"}
+    return places | {f"model_1/model/conv_{name}/BiasAdd/ReadVariableOp/resource": Place(f"heads.{ours}") for name, ours in heads.items()}
+
+
 NAMES: dict[str, Callable[[], dict[str, Place]]] = {
+    "hand_landmark": hand_landmark,
     "lightweight_openpose": lightweight_openpose,
     "openpose_mobilenet": openpose_mobilenet,
 }

@@ -1,4 +1,4 @@
-"""Graphs that OpenVINO's front ends open: TensorFlow frozen graphs and OpenVINO IR, through one reader."""
+"""Graphs that OpenVINO's front ends open, through one reader: TensorFlow frozen graphs, TensorFlow Lite, OpenVINO IR."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
 from zoo.record import Choice
-from zoo.weights.graph import Layer, convolutions
+from zoo.weights.graph import Layer, layers
 from zoo.weights.names import NAMES, Place
 
 
 class OpenVinoReader(Choice, frozen=True, tag="openvino"):
-    """Reads the convolutions of a graph by their names: `.pb` (frozen TensorFlow) or `.xml` with its `.bin` (OpenVINO IR).
+    """Reads the convolutions and linear layers of a graph by their names: `.pb` (frozen TensorFlow), `.tflite`
+    (TensorFlow Lite), or `.xml` with its `.bin` (OpenVINO IR).
 
     Weights that are stored compressed (FP16) or quantised (INT8, FakeQuantize) come out as float32.
     """
 
-    file: Annotated[str, Meta(description="name of the .pb or .xml among the source's files")]
+    file: Annotated[str, Meta(description="name of the .pb, .tflite or .xml among the source's files")]
     names: Annotated[
-        Literal["lightweight_openpose", "openpose_mobilenet"],
+        Literal["hand_landmark", "lightweight_openpose", "openpose_mobilenet"],
         Meta(description="which map leads from the graph's layers to our modules"),
     ]
 
     def read(self, folder: Path) -> dict[str, NDArray[Any]]:
         """The state dict of our module. Raises StepFailed where the graph and the map disagree, naming the first ten layers."""
-        layers, places = convolutions(folder / self.file), NAMES[self.names]()
+        found, places = layers(folder / self.file), NAMES[self.names]()
         for text, odd in (
-            ("lacks the layers", places.keys() - layers.keys()),
-            ("has layers of no known place:", layers.keys() - places.keys()),
+            ("lacks the layers", places.keys() - found.keys()),
+            ("has layers of no known place:", found.keys() - places.keys()),
         ):
             if odd:
                 raise StepFailed(
@@ -40,12 +41,12 @@ class OpenVinoReader(Choice, frozen=True, tag="openvino"):
                 )
         state: dict[str, NDArray[Any]] = {}
         for name, place in places.items():
-            state |= _tensors(layers[name], place)
+            state |= _tensors(found[name], place)
         return state
 
 
 def _tensors(layer: Layer, place: Place) -> dict[str, NDArray[Any]]:
-    """The entries of one convolution, and of the BatchNorm behind it, of which a folded graph has left only the shift."""
+    """The entries of one layer, and of the BatchNorm behind it, of which a folded graph has left only the shift."""
     weight = layer.weight
     if place.inputs:
         ends = np.cumsum((0, *(width for width, _ in place.inputs)))

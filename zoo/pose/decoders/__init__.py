@@ -16,9 +16,10 @@ view the outputs of one scale with their `Affine`; `multi_scale` says whether it
 """
 
 from zoo.pose.decoders.hand_peaks import HandPeaksDecoder
+from zoo.pose.decoders.landmarks import LandmarksDecoder
 from zoo.pose.decoders.paf import PafDecoder
 from zoo.pose.decoders.tf_pose import TfPoseDecoder
 
-Decoder = PafDecoder | TfPoseDecoder | HandPeaksDecoder
+Decoder = PafDecoder | TfPoseDecoder | HandPeaksDecoder | LandmarksDecoder
 
-__all__ = ["Decoder", "HandPeaksDecoder", "PafDecoder", "TfPoseDecoder"]
+__all__ = ["Decoder", "HandPeaksDecoder", "LandmarksDecoder", "PafDecoder", "TfPoseDecoder"]

@@ -1,0 +1,78 @@
+"""The hand landmark network without its weights: what its shape promises. With them: test_hand_landmark_port.py."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from zoo.models import HandLandmark, Model
+from zoo.weights.names import hand_landmark
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def module() -> Any:
+    torch.manual_seed(0)
+    return HandLandmark().module()
+
+
+def test_outputs_are_those_that_the_record_declares(module: Any) -> None:
+    record = HandLandmark()
+    with torch.no_grad():
+        outputs = module(torch.zeros(2, 3, 224, 224))
+    assert [tuple(output.shape) for output in outputs] == [(2, channels) for channels in record.outputs.values()]
+    assert all(0 < float(value) < 1 for output in outputs[1:3] for value in output)
+    assert msgspec.convert(msgspec.to_builtins(record), Model) == record
+
+
+def test_every_layer_of_the_module_has_its_name_in_the_graph(module: Any) -> None:
+    layers = {key.rpartition(".")[0] for key in module.state_dict()}
+    places = hand_landmark()
+    assert sorted(place.layer for place in places.values()) == sorted(layers)
+    assert "model_1/model/batch_normalization_46/FusedBatchNormV3" in places
+
+
+def test_a_size_in_whose_pixels_it_cannot_answer_is_refused(module: Any) -> None:
+    with pytest.raises(ValueError, match="takes 224x224 alone"):
+        module(torch.zeros(1, 3, 256, 256))
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (5, 1), (3, 2), (5, 2)])
+def test_padding_is_tensorflows_same(kernel: int, stride: int) -> None:
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    from zoo.models.nets.hand_landmark import Same
+
+    layer = Same(2, 3, kernel, stride)
+    weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    node = helper.make_node("Conv", ["x", "weight", "bias"], ["y"], auto_pad="SAME_UPPER", strides=[stride, stride])
+    constants = [onnx.numpy_helper.from_array(value, name) for name, value in (("weight", weight), ("bias", bias))]
+    values = [helper.make_tensor_value_info(name, floats, None) for name in ("x", "y")]
+    graph = helper.make_graph([node], "conv", values[:1], values[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    data = np.random.default_rng(0).standard_normal((1, 2, 14, 14)).astype(np.float32)
+    (expected,) = session.run(None, {"x": data})
+    with torch.no_grad():
+        np.testing.assert_allclose(layer(torch.from_numpy(data)).numpy(), expected, atol=1e-5)
+
+
+def test_exported_graph_takes_any_batch(module: Any, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    record, path = HandLandmark(), str(tmp_path / "x.onnx")
+    names = [record.input, *record.outputs]
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter's own news about its successors
+        torch.onnx.export(
+            module, (torch.zeros(1, 3, 224, 224),), path, input_names=names[:1], output_names=names[1:], opset_version=17, dynamo=False,
+            dynamic_axes={name: {0: "batch"} for name in names},
+        )  # fmt: skip
+        data = torch.from_numpy(np.random.default_rng(0).uniform(0, 1, (3, 3, 224, 224)).astype(np.float32))
+        expected = module(data)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for value, wanted in zip(session.run(None, {record.input: data.numpy()}), expected, strict=True):
+        assert np.abs(value - wanted.numpy()).max() <= 1e-4 * np.abs(wanted.numpy()).max()
