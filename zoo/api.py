@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.context import Context, Progress
-from zoo.engine.action import Action
+from zoo.engine.action import Action, needed
 from zoo.engine.execute import Outcome, execute
-from zoo.engine.plan import Plan, Wish, part, plan
+from zoo.engine.joint import open_on, parts_on
+from zoo.engine.plan import plan
 from zoo.engine.store import Store
+from zoo.engine.wish import Plan, Wish
 from zoo.errors import StepFailed, UsageError
 from zoo.pipelines.estimator import PoseModel
 from zoo.recipe.workspace import Place, open_place, read_recipe
@@ -42,13 +44,15 @@ def load(
     offline: bool = False,
     threads: int | None = None,
     batch: int = 1,
+    rehearse: bool = False,
     listener: Listener | None = None,
 ) -> Model:
     """Open `name` (a recipe's name or path) on `target` (a name of zoo.yaml's), building first what the store lacks.
 
     It prepares and decodes as the recipe says. Parity is not measured: that is what `zoo build` does. `offline`: use only
     mirrors and what is in the store. `threads`: the runtime's, by default one for each physical core. `batch`:
-    how many inputs of one shape `model.many(images)` puts into one call. `listener` hears what is being done.
+    how many inputs of one shape `model.many(images)` puts into one call. `rehearse`: seed weights that cannot be had; what
+    they find means nothing. `listener` hears what is being done.
 
     Raises UsageError, RecipeError, or what kept a step from running: MissingTool, WeightsUnreachable, StepFailed.
     """
@@ -58,13 +62,13 @@ def load(
         near = difflib.get_close_matches(target, recipe.targets, 1)
         hint = f"did you mean {near[0]}?" if near else f"its targets: {', '.join(recipe.targets)}"
         raise UsageError(f"{recipe.name} has no target {target}", hint)
-    backend = place.declared.targets[target].backend
-    if not backend.runs:
+    parts = parts_on(recipe, target, place.declared)
+    if not all(part.backend.runs for part in parts.values()):
         raise UsageError(f"{target} can be built but not run", "load another target; `zoo doctor` says which this machine runs")
     context = _listened(place.context(offline=offline), listener)
-    actions = plan(recipe, place.declared, context, Wish(targets=(target,)))
+    actions = plan(recipe, place.declared, context, Wish(targets=(target,), rehearse=rehearse))
     compiled = _made(actions, f"{recipe.name}/{target}/compile", place, context)
-    return part(recipe, place.declared.targets[target]).open(compiled, replace(context, threads=threads or context.threads), batch=batch)
+    return open_on(recipe, target, place.declared, compiled, replace(context, threads=threads or context.threads), batch)
 
 
 def images(
@@ -92,11 +96,7 @@ def _listened(context: Context, listener: Listener | None) -> Context:
 
 def _made(actions: list[Action], wanted: str, place: Place, context: Context) -> Path:
     """The artifact of the action `wanted`, made with only what it needs of `actions`. Raises the error that kept it from being made."""
-    needed = {wanted}
-    for action in reversed(actions):  # each stands after those that it reads
-        if action.id in needed:
-            needed.update(action.reads.values())
-    outcome: Outcome = execute([action for action in actions if action.id in needed], Store(place.store), context)[wanted]
+    outcome: Outcome = execute(needed(actions, wanted), Store(place.store), context)[wanted]
     if outcome.artifact is None:
         raise outcome.error or StepFailed(f"{wanted} was not made")
     return outcome.artifact.path

@@ -61,7 +61,7 @@ Zoo = Callable[..., Said]
 def _quick() -> Iterator[None]:
     """Nobody reads these timings."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zoo.engine.plan.MeasureLatency", functools.partial(MeasureLatency, seconds=0.01, runs=3))
+        patch.setattr("zoo.engine.network.MeasureLatency", functools.partial(MeasureLatency, seconds=0.01, runs=3))
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.delenv("ZOO_WORKSPACE", raising=False)
         yield

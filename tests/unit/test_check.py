@@ -7,7 +7,7 @@ import pytest
 from workspaces import RECIPE, Small, changed, position
 
 from zoo.errors import RecipeError
-from zoo.recipe.check import overlaps
+from zoo.recipe.overlaps import overlaps
 from zoo.recipe.workspace import open_place, read_recipe
 
 

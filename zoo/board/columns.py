@@ -125,7 +125,7 @@ COLUMNS: dict[str, Column] = {
     "APL": _accuracy("APL"),
     "AR": _accuracy("AR"),
     "AR50": _accuracy("AR50"),
-    "network": _speed("images/s, network alone", lambda latency: latency.timing.images_per_second),
+    "network": _speed("images/s, network alone", lambda latency: None if latency.stages else latency.timing.images_per_second),
     "end_to_end": Column("images/s, end to end", _end_to_end, number, otherwise=_no_accuracy),
     "p50": _speed("p50 of a call, ms", lambda latency: latency.timing.median_ms),
     "p90": _speed("p90 of a call, ms", lambda latency: latency.timing.p90_ms),

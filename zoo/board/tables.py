@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from zoo.board.columns import COLUMNS, pick
+from zoo.board.columns import COLUMNS, number, pick
 from zoo.board.rows import Key, Row, dataset_of
 from zoo.machine import Machine
 from zoo.steps.reports import Accuracy, Failure
 
-TASKS = {"body_pose": "Body pose", "hand_pose": "Hand pose"}
+TASKS = {"body_pose": "Body pose", "hand_pose": "Hand pose", "body_hand_pose": "Body and hand pose"}
 OUTDATED = " (outdated)"
 
 
@@ -121,6 +121,9 @@ def _of_row(row: Row) -> list[str]:
         found.append("outdated: recipe, weights or code have changed since it was measured")
     if result.note:
         found.append(result.note)
+    if row.latency and row.latency.stages:
+        spent = ", ".join(f"{stage} {number(ms)}" for stage, ms in row.latency.stages.items())
+        found.append(f"a call is the whole way from an image to poses; milliseconds by stage, the median: {spent}")
     if row.latency and row.latency.timing.noisy:
         found.append(f"the machine was noisy while it was timed: {', '.join(row.latency.timing.noise)}")
     if row.parity:

@@ -21,6 +21,7 @@ COMMANDS = {
     "fetch": "Get the weights; --pin writes their digests into the lock.",
     "build": "Compile models for targets and prove them equal to the original.",
     "eval": "Build, then measure accuracy and speed; --all writes the leaderboard.",
+    "predict": "Find the people in images: keypoints as text, JSON, COCO or OpenPose files, and pictures.",
     "bench": "Build, then measure speed only.",
     "board": "Write LEADERBOARD.md from the results.",
     "doctor": "What this machine can run, and what is missing.",

@@ -24,7 +24,7 @@ def command(names: Sequence[str], everything: bool, as_json: bool, workspace: st
 
     from zoo.cli.session import Session
     from zoo.errors import Problem, RecipeError
-    from zoo.recipe.check import overlaps
+    from zoo.recipe.overlaps import overlaps
     from zoo.recipe.workspace import read_recipe
 
     faults: list[Problem] = []

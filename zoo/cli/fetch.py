@@ -27,15 +27,16 @@ def command(
     import msgspec
 
     from zoo.cli.session import Session, exit_code, relative
-    from zoo.engine.plan import Plan, Wish
-    from zoo.engine.plan import fetch as planned
+    from zoo.engine.network import fetch as planned
+    from zoo.engine.wish import Plan, Wish
+    from zoo.recipe.composite import parts_of
     from zoo.sources.lock import pin as write_lock
     from zoo.steps.provenance import Provenance
 
     session = Session.open(workspace, offline=offline, verbose=verbose)
     recipes = session.recipes(names, everything)
     story = Plan(session.place.declared)
-    ids = {recipe.name: planned(story, recipe, Wish()) for recipe in recipes}
+    ids = {part.name: planned(story, part, Wish()) for recipe in recipes for part in parts_of(recipe).values()}
     outcomes = session.carry_out(list(story.actions.values()), jobs=1, again=lambda _: again, fail_fast=False, quiet=as_json)
     rows = []
     for name, action in ids.items():

@@ -18,7 +18,8 @@ def command(dry_run: bool, workspace: str | None, verbose: bool) -> int:
     from zoo.cli.session import Session
     from zoo.engine.code import Code
     from zoo.engine.execute import keys_in_use
-    from zoo.engine.plan import Wish, plan
+    from zoo.engine.plan import plan
+    from zoo.engine.wish import Wish
 
     session = Session.open(workspace, verbose=verbose)
     recipes = session.recipes((), everything=True)

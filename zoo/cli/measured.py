@@ -15,12 +15,12 @@ from zoo.cli.results import results_of, write_results
 from zoo.cli.session import Session, relative
 from zoo.engine.code import Code
 from zoo.engine.execute import Outcome
-from zoo.recipe.model import Recipe
+from zoo.recipe.composite import AnyRecipe
 
 SHOWN = ("model", "target", "precision", "computed_in", "AP", "AP50", "AR", "network", "end_to_end", "p50", "p99", "memory", "parity")
 
 
-def tell(session: Session, recipes: Sequence[Recipe], outcomes: Mapping[str, Outcome], *, as_json: bool, publish: bool) -> None:
+def tell(session: Session, recipes: Sequence[AnyRecipe], outcomes: Mapping[str, Outcome], *, as_json: bool, publish: bool) -> None:
     """Print the tables of this run; with `publish`, write results/ and LEADERBOARD.md."""
     code = Code(session.store.cache)
     results = [result for recipe in recipes for result in results_of(session, recipe, outcomes, code)]

@@ -19,7 +19,8 @@ def _together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
     return decorate
 
 
-def _complete_recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def complete_recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The names of recipes that begin like this, for the shell."""
     from zoo.errors import ZooError
     from zoo.recipe.workspace import open_place
 
@@ -37,7 +38,7 @@ workspace = _together(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs instead of text.")
 
 recipes = _together(
-    click.argument("names", metavar="[RECIPE]...", nargs=-1, shell_complete=_complete_recipes),
+    click.argument("names", metavar="[RECIPE]...", nargs=-1, shell_complete=complete_recipes),
     click.option("--all", "everything", is_flag=True, help="Every recipe of the workspace."),
 )
 

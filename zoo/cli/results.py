@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zoo.board.results import Result, Weights, encode, path_of
 from zoo.cli.session import Session
 from zoo.engine.code import Code
 from zoo.engine.execute import Outcome
-from zoo.engine.plan import declared
+from zoo.engine.joint import parts_on
+from zoo.engine.plan import declared, parities
 from zoo.errors import MissingTool, WeightsUnreachable, ZooError
 from zoo.files import write_bytes
 from zoo.machine import describe, versions, vnni
-from zoo.recipe.model import Recipe, Target
+from zoo.recipe.composite import AnyRecipe, Composite, parts_of
+from zoo.recipe.model import Recipe
 from zoo.steps import reports
 from zoo.steps.bundle import model_size
-from zoo.steps.compile import Compile
 from zoo.steps.provenance import Provenance
 
 
-def results_of(session: Session, recipe: Recipe, outcomes: Mapping[str, Outcome], code: Code) -> list[Result]:
+def results_of(session: Session, recipe: AnyRecipe, outcomes: Mapping[str, Outcome], code: Code) -> list[Result]:
     """One result for each of the recipe's targets that the run was about."""
     definitions = declared(recipe, session.place.declared, session.context, code)
     return [
@@ -30,17 +31,17 @@ def results_of(session: Session, recipe: Recipe, outcomes: Mapping[str, Outcome]
     ]
 
 
-def result_of(session: Session, recipe: Recipe, name: str, outcomes: Mapping[str, Outcome], definition: str) -> Result:
+def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[str, Outcome], definition: str) -> Result:
     """What the run found out about one target; a cell that failed holds why."""
     target = session.place.declared.targets[name]
     prefix = f"{recipe.name}/{name}"
     compiled = outcomes[f"{prefix}/compile"]
-    step = compiled.action.step
-    if not isinstance(step, Compile):
-        raise AssertionError(f"{compiled.action.id} compiles nothing")
-    parity = together(report(outcomes.get(f"{recipe.name}/parity")), report(outcomes.get(f"{prefix}/parity")))
-    reason = why_unmeasured(compiled, target, recipe)
-    if f"{prefix}/parity" not in outcomes and not (isinstance(parity, reports.Parity) and not parity.passed):
+    parts = parts_on(recipe, name, session.place.declared).values()
+    runs = all(part.backend.runs for part in parts)
+    chain = parities(recipe, name)
+    parity = together([report(outcomes.get(id)) for id in chain])
+    reason = why_unmeasured(compiled, runs, recipe)
+    if any(id not in outcomes for id in chain[1::2]) and not (isinstance(parity, reports.Parity) and not parity.passed):
         # what is known of the graph says nothing about a target that did not run
         parity = reason
     accuracy: list[reports.Accuracy | reports.Failure] = []
@@ -49,12 +50,12 @@ def result_of(session: Session, recipe: Recipe, name: str, outcomes: Mapping[str
             found = report(outcome, dataset=id.split("/")[3])
             if isinstance(found, reports.Accuracy | reports.Failure):
                 accuracy.append(found)
-    latency = report(outcomes.get(f"{prefix}/latency")) or reason
+    latency = report(outcomes.get(f"{prefix}/{'whole' if isinstance(recipe, Composite) else 'latency'}")) or reason
     # a run that only times says nothing about accuracies that it was not asked for
     asked = not isinstance(latency, reports.Latency) or any("/accuracy/" in id for id in outcomes)
     measured = [item for item in (latency, parity, *accuracy) if isinstance(item, reports.Parity | reports.Accuracy | reports.Latency)]
     notes = []
-    if not target.backend.runs:
+    if not runs:
         notes.append("built with TensorRT-RTX, not run" if compiled.artifact else "TensorRT-RTX did not build it")
     if target.precision == "int8" and target.backend.scheme == "u8s8" and not vnni():
         notes.append("reduced range: no VNNI")
@@ -64,7 +65,7 @@ def result_of(session: Session, recipe: Recipe, name: str, outcomes: Mapping[str
         recipe=recipe.name,
         title=recipe.title,
         task=recipe.task,
-        weights=weights_of(recipe, outcomes[f"{recipe.name}/fetch"]),
+        weights=weights_of(recipe, outcomes),
         target=name,
         backend=str(type(target.backend).__struct_config__.tag),
         device=target.device,
@@ -78,24 +79,24 @@ def result_of(session: Session, recipe: Recipe, name: str, outcomes: Mapping[str
         key=compiled.key,
         definition=definition,
         published=recipe.published,
-        versions=dict(versions(step.tools())),
+        versions=dict(versions(dict.fromkeys(tool for part in parts for tool in part.backend.tools))),
     )
 
 
-def why_unmeasured(compiled: Outcome, target: Target, recipe: Recipe) -> reports.Failure:
+def why_unmeasured(compiled: Outcome, runs: bool, recipe: AnyRecipe) -> reports.Failure:
     """What stands in the cells of a target for which the plan holds no measurement."""
     failed = report(compiled) if compiled.artifact is None else None
     if isinstance(failed, reports.Failure):
         return failed
-    if not target.backend.runs:
+    if not runs:
         return reports.Failure(word="not run", message="")  # the row's note says it
     return reports.Failure(word="no images", message=f"none of its datasets is here: {', '.join(datasets(recipe)) or 'it names none'}")
 
 
-def datasets(recipe: Recipe) -> list[str]:
+def datasets(recipe: AnyRecipe) -> list[str]:
     """The names of all datasets that a recipe is calibrated or judged on."""
-    calibration = [recipe.calibration.dataset] if recipe.calibration else []
-    return list(dict.fromkeys([*calibration, *(name for evaluation in recipe.evaluate for name in evaluation.datasets)]))
+    calibrations = [part.calibration.dataset for part in parts_of(recipe).values() if part.calibration]
+    return list(dict.fromkeys([*calibrations, *(name for evaluation in recipe.evaluate for name in evaluation.datasets)]))
 
 
 def write_results(session: Session, results: list[Result]) -> list[Path]:
@@ -125,19 +126,31 @@ def word(error: ZooError | None) -> str:
     return "failed"
 
 
-def together(export: reports.Report | None, target: reports.Report | None) -> reports.Parity | reports.Failure | None:
-    """PyTorch -> ONNX and ONNX -> target as one report: the chain from the original to the target."""
-    if isinstance(export, reports.Parity) and isinstance(target, reports.Parity):
-        return reports.chain([export, target])
-    for one in (export, target):
+def together(stretches: Sequence[reports.Report | None]) -> reports.Parity | reports.Failure | None:
+    """PyTorch -> ONNX and ONNX -> target, of every network, as one report: the chain from the original to the target."""
+    for one in stretches:
         if isinstance(one, reports.Failure):
             return one
-    chosen = target or export
-    return chosen if isinstance(chosen, reports.Parity) else None
+    found = [one for one in stretches if isinstance(one, reports.Parity)]
+    return reports.chain(found) if len(found) == len(stretches) else found[-1] if found else None
 
 
-def weights_of(recipe: Recipe, fetched: Outcome) -> Weights:
-    """The weights that a row was made from."""
+def weights_of(recipe: AnyRecipe, outcomes: Mapping[str, Outcome]) -> Weights:
+    """The weights that a row was made from; of a pipeline those of all its networks, by role."""
+    found = {role: _weights_of(part, outcomes[f"{part.name}/fetch"]) for role, part in parts_of(recipe).items()}
+    if not isinstance(recipe, Composite):
+        return found[""]
+    return Weights(
+        title="; ".join(f"{role}: {weights.title}" for role, weights in found.items()),
+        licence=recipe.licences.weights,
+        substitute="; ".join(f"{role}: {weights.substitute}" for role, weights in found.items() if weights.substitute),
+        rehearsal=any(weights.rehearsal for weights in found.values()),
+        sha256s={f"{role}/{file}": digest for role, weights in found.items() for file, digest in weights.sha256s.items()},
+    )
+
+
+def _weights_of(recipe: Recipe, fetched: Outcome) -> Weights:
+    """The weights of one network."""
     if fetched.artifact is None:
         return Weights(title="not fetched", licence=recipe.licences.weights)
     provenance = Provenance.read(fetched.artifact.path)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.context import Context
 from zoo.engine.action import Action
@@ -17,8 +18,11 @@ from zoo.engine.code import Code
 from zoo.engine.execute import Outcome, execute
 from zoo.engine.store import Store
 from zoo.errors import UsageError
-from zoo.recipe.model import Recipe
+from zoo.recipe.composite import AnyRecipe
 from zoo.recipe.workspace import Place, open_place, read_all
+
+if TYPE_CHECKING:
+    from zoo.cli.progress import Teller
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Session:
             (store.cache / "digests.json").unlink(missing_ok=True)
         return cls(place, store, place.context(offline=offline), verbose)
 
-    def recipes(self, names: Sequence[str], everything: bool) -> list[Recipe]:
+    def recipes(self, names: Sequence[str], everything: bool) -> list[AnyRecipe]:
         """The recipes that a command line names. Raises UsageError where it names none, RecipeError with all problems."""
         if not names and not everything:
             raise UsageError(
@@ -56,10 +60,7 @@ class Session:
         self, actions: Sequence[Action], *, jobs: int, again: Callable[[Action], bool], fail_fast: bool, quiet: bool = False
     ) -> dict[str, Outcome]:
         """Carry out a plan, telling as it happens; ^C stops it cleanly (Cancelled)."""
-        from zoo.cli.progress import Teller
-
-        log = self.store.root / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
-        with Teller(log, verbose=self.verbose, quiet=quiet, total=len(actions)) as teller, stopping(self.context):
+        with self._told(len(actions), quiet) as teller:
             context = replace(self.context, listener=teller.heard)
             return execute(
                 actions,
@@ -71,6 +72,20 @@ class Session:
                 code=Code(self.store.cache),
                 finished=teller.finished,
             )
+
+    @contextmanager
+    def telling(self, what: str) -> Iterator[Context]:
+        """A context for long work outside of a plan, told as it happens under the name `what`; ^C stops it cleanly (Cancelled)."""
+        with self._told(1, quiet=False) as teller:
+            yield replace(self.context, listener=teller.heard, action=what)
+
+    @contextmanager
+    def _told(self, total: int, quiet: bool) -> Iterator[Teller]:
+        from zoo.cli.progress import Teller
+
+        log = self.store.root / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
+        with Teller(log, verbose=self.verbose, quiet=quiet, total=total) as teller, stopping(self.context):
+            yield teller
 
 
 @contextmanager

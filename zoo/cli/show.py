@@ -14,12 +14,14 @@ from zoo.cli import options
 def command(name: str, as_json: bool, workspace: str | None, verbose: bool) -> int:
     """One recipe in full: licences, weights, targets, protocols, published figures."""
     from zoo.cli.session import Session
+    from zoo.engine.joint import options_on, parts_on
+    from zoo.recipe.composite import Composite, parts_of
     from zoo.record import canonical
 
     session = Session.open(workspace, verbose=verbose)
     (recipe,) = session.recipes([name], everything=False)
     if as_json:
-        click.echo(canonical(recipe).decode())
+        click.echo(canonical(recipe.declared if isinstance(recipe, Composite) else recipe).decode())
         return 0
     from rich.table import Table
 
@@ -33,15 +35,22 @@ def command(name: str, as_json: bool, workspace: str | None, verbose: bool) -> i
     table.add_row("paper", recipe.paper)
     for part in ("weights", "code", "data"):
         table.add_row(f"licence: {part}", getattr(recipe.licences, part))
-    for source in recipe.weights:
-        what = f"substitute: {source.substitute}" if source.substitute else "official"
-        table.add_row("weights", f"{source.describe()} ({what})")
-    table.add_row("model", f"{type(recipe.model).__name__}, {recipe.model.keypoints} keypoints, stride {recipe.model.stride}")
-    for target, chosen in recipe.targets.items():
-        kept = f", {len(chosen.keep)} nodes in float" if chosen and chosen.keep else ""
+    for role, network in parts_of(recipe).items():
+        label = f"{role}: " if role else ""
+        if role:
+            table.add_row(f"{label}recipe", f"{network.name}, {network.title}")
+        for source in network.weights:
+            what = f"substitute: {source.substitute}" if source.substitute else "official"
+            table.add_row(f"{label}weights", f"{source.describe()} ({what})")
+        table.add_row(
+            f"{label}model", f"{type(network.model).__name__}, {network.model.keypoints} keypoints, stride {network.model.stride}"
+        )
+    for target in recipe.targets:
+        kept = sum(len(options.keep) for options in options_on(recipe, target) if options)
         declared = session.place.declared.targets[target]
-        missing = declared.backend.available()
-        table.add_row("target", f"{target} ({declared.precision}{kept})" + (f" - not here: {missing}" if missing else ""))
+        missing = next(filter(None, (part.backend.available() for part in parts_on(recipe, target, session.place.declared).values())), "")
+        words = f"{target} ({declared.precision}{f', {kept} nodes in float' if kept else ''})"
+        table.add_row("target", words + (f" - not here: {missing}" if missing else ""))
     for evaluation in recipe.evaluate:
         for dataset in evaluation.datasets:
             absent = session.place.declared.datasets[dataset].absent(session.context)

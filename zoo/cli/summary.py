@@ -10,11 +10,12 @@ import click
 
 from zoo.cli.session import Session, relative
 from zoo.engine.execute import Outcome
-from zoo.recipe.model import Recipe
+from zoo.engine.plan import parities
+from zoo.recipe.composite import AnyRecipe
 from zoo.steps import reports
 
 
-def build_summary(session: Session, outcomes: Mapping[str, Outcome], recipes: Sequence[Recipe], as_json: bool) -> None:
+def build_summary(session: Session, outcomes: Mapping[str, Outcome], recipes: Sequence[AnyRecipe], as_json: bool) -> None:
     """A line for each target: what became of it, its parity, where its files are."""
     rows = []
     for recipe in recipes:
@@ -22,13 +23,13 @@ def build_summary(session: Session, outcomes: Mapping[str, Outcome], recipes: Se
             compiled = outcomes.get(f"{recipe.name}/{target}/compile")
             if compiled is None:
                 continue
-            parity = outcomes.get(f"{recipe.name}/{target}/parity")
+            chain = [outcomes[id] for id in parities(recipe, target)[1::2] if id in outcomes]
             rows.append(
                 {
                     "recipe": recipe.name,
                     "target": target,
                     "state": compiled.state,
-                    "parity": _parity(parity) if parity else _without(session, target, compiled),
+                    "parity": "; ".join(map(_parity, chain)) or _without(session, target, compiled),
                     "folder": relative(compiled.artifact.path) if compiled.artifact else "",
                     "error": compiled.error.message if compiled.error else "",
                 }

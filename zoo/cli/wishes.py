@@ -11,10 +11,13 @@ import msgspec
 from zoo.cli.session import Session
 from zoo.datasets import Coco
 from zoo.engine.action import Action
-from zoo.engine.plan import Wish, plan
+from zoo.engine.joint import parts_on
+from zoo.engine.plan import plan
+from zoo.engine.wish import Wish
 from zoo.errors import UsageError
-from zoo.recipe.check import shared
+from zoo.recipe.composite import AnyRecipe, Composite
 from zoo.recipe.model import Recipe
+from zoo.recipe.overlaps import shared
 from zoo.sources import LocalFile, Source
 from zoo.sources.local import LocalFileEntry
 from zoo.weights import OpenVinoReader, PthReader
@@ -22,7 +25,7 @@ from zoo.weights import OpenVinoReader, PthReader
 
 def actions_for(
     session: Session,
-    recipes: Sequence[Recipe],
+    recipes: Sequence[AnyRecipe],
     targets: Sequence[str],
     *,
     weights: str | None = None,
@@ -40,6 +43,9 @@ def actions_for(
     Raises UsageError where options contradict each other or name nothing."""
     if weights and len(recipes) != 1:
         raise UsageError("--weights is one model's file", "name one recipe")
+    if weights and isinstance(recipes[0], Composite):
+        several = "--weights is one network's file, and a pipeline has several"
+        raise UsageError(several, f"name {' or '.join(part.name for part in recipes[0].parts.values())}")
     names = {name for recipe in recipes for evaluation in recipe.evaluate for name in evaluation.datasets}
     for glob in datasets:
         if glob != "*" and not images and not any(fnmatch.fnmatchcase(name, glob) for name in names):
@@ -53,7 +59,7 @@ def actions_for(
             targets=targets or usable(session, recipe),
             accuracy=accuracy,
             latency=latency,
-            weights=own_file(recipe, weights) if weights else None,
+            weights=own_file(recipe, weights) if weights and isinstance(recipe, Recipe) else None,
             rehearse=rehearse,
             dataset=dataset,
             datasets=datasets,
@@ -71,10 +77,10 @@ def actions_for(
     return list(together.values())
 
 
-def usable(session: Session, recipe: Recipe) -> list[str]:
-    """The recipe's targets whose backend is installed; with none at all the plan says what is missing."""
-    declared = session.place.declared.targets
-    return [name for name in recipe.targets if not declared[name].backend.available()] or list(recipe.targets)
+def usable(session: Session, recipe: AnyRecipe) -> list[str]:
+    """The recipe's targets whose backends are installed; with none at all the plan says what is missing."""
+    parts = {name: parts_on(recipe, name, session.place.declared).values() for name in recipe.targets}
+    return [name for name in recipe.targets if not any(part.backend.available() for part in parts[name])] or list(recipe.targets)
 
 
 def own_file(recipe: Recipe, weights: str) -> Source:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,15 @@ def definitions(actions: Iterable[Action], lock: Mapping[str, str], code: Code) 
             }
         )
     return known
+
+
+def needed(actions: Sequence[Action], wanted: str) -> list[Action]:
+    """Those of `actions`, each after what it reads, without which the action of the id `wanted` cannot be made."""
+    ids = {wanted}
+    for action in reversed(actions):
+        if action.id in ids:
+            ids.update(action.reads.values())
+    return [action for action in actions if action.id in ids]
 
 
 def _sha256(value: Any) -> str:

@@ -1,147 +1,50 @@
-"""The plan: from a recipe to the actions that make and measure its models, as a story.
-
-fetch -> export -> edit -> parity            once a recipe
-  -> [edit] -> [fp16 | int8] -> compile      once a target
-  -> parity, accuracy, latency
-"""
+"""The plan: from a recipe of any kind to the actions that make and measure its models."""
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from zoo.context import Context
-from zoo.datasets import Dataset, Photos
-from zoo.edits import Edit, Rename
 from zoo.engine.action import Action, definitions
 from zoo.engine.code import Code
+from zoo.engine.joint import plan_pipeline
+from zoo.engine.network import plan_network
+from zoo.engine.wish import Plan, Wish
 from zoo.errors import UsageError
-from zoo.recipe.model import Calibration, Evaluation, Recipe, Target, TargetOptions, Workspace
+from zoo.recipe.composite import AnyRecipe, Composite, parts_of
+from zoo.recipe.model import Workspace
 from zoo.record import fingerprint
-from zoo.sources import Source
-from zoo.steps.accuracy import MeasureAccuracy
-from zoo.steps.compile import Compile
-from zoo.steps.edit import EditOnnx
-from zoo.steps.export import ExportOnnx
-from zoo.steps.fetch import FetchPhotos, FetchWeights
-from zoo.steps.fp16 import Fp16
-from zoo.steps.int8 import Int8
-from zoo.steps.latency import MeasureLatency
-from zoo.steps.parity import Gate, MeasureParity
-from zoo.steps.part import ALONE, Part
-
-PARITY_IMAGES = 3
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What the user asked for, beside the recipe itself."""
-
-    targets: Sequence[str] = ("*",)
-    """Globs over the names of targets."""
-    accuracy: bool = False
-    latency: bool = False
-    weights: Source | None = None
-    """A file of the user's own instead of the recipe's sources."""
-    rehearse: bool = False
-    dataset: Dataset | None = None
-    """Images and labels of the user's own instead of the recipe's datasets."""
-    datasets: Sequence[str] = ("*",)
-    """Globs over the names of the recipe's datasets."""
-    limit: int | None = None
-    skip_bad_images: bool = False
-    assume: bool = False
-    """Plan with every dataset and every backend, present or not: what the recipe says, wherever it is read."""
-
-
-@dataclass
-class Plan:
-    """An ordered list of actions, each after those that it reads; adding one twice leaves one."""
-
-    workspace: Workspace
-    actions: dict[str, Action] = field(default_factory=dict)
-
-    def add(self, action: Action) -> str:
-        """Enter `action` and return its id."""
-        self.actions.setdefault(action.id, action)
-        return action.id
-
-    def photos(self, dataset: Dataset) -> dict[str, str]:
-        """What an action reads beside its model where the images are fetched like weights."""
-        if not isinstance(dataset, Photos):
-            return {}
-        owner = "photos/" + next(name for name, known in self.workspace.datasets.items() if known == dataset)
-        return {"photos": self.add(Action(f"{owner}/fetch", FetchPhotos(owner=owner, sources=dataset.sources)))}
-
-
-def plan(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> list[Action]:
+def plan(recipe: AnyRecipe, workspace: Workspace, context: Context, wish: Wish) -> list[Action]:
     """The actions that `wish` asks for. Raises UsageError where no target matches."""
     story = Plan(workspace)
     names = matching(recipe, wish.targets)
-
-    weights = fetch(story, recipe, wish)
-    exported = story.add(
-        Action(
-            f"{recipe.name}/export",
-            ExportOnnx(model=recipe.model, export=recipe.export, preprocess=recipe.preprocess),
-            {"weights": weights},
-        )
-    )
-    model = story.add(Action(f"{recipe.name}/edit", EditOnnx(edits=recipe.edits), {"model": exported}))
-    images = parity_images(recipe, workspace, context, wish)
-    if images:
-        step = MeasureParity(
-            model=recipe.model, gate=workspace.gates.export, dataset=images, images=PARITY_IMAGES, renamed=renamed(recipe.edits)
-        )
-        story.add(Action(f"{recipe.name}/parity", step, {"weights": weights, "exported": exported, "model": model, **story.photos(images)}))
-
-    for name in names:
-        target, options = workspace.targets[name], recipe.targets[name] or TargetOptions()
-        compiled = build(story, recipe, workspace, name, target, options, model)
-        if not target.backend.runs:
-            continue
-        if images:
-            step = MeasureParity(
-                backend=target.backend,
-                gate=gate(workspace, target, options),
-                dataset=images,
-                images=PARITY_IMAGES,
-                renamed=renamed(options.edits),
-            )
-            story.add(Action(f"{recipe.name}/{name}/parity", step, {"model": model, "compiled": compiled, **story.photos(images)}))
-        if wish.accuracy:
-            for evaluation in recipe.evaluate:
-                for title, dataset in judged_on(evaluation, workspace, context, wish).items():
-                    measure_accuracy(story, recipe, name, target, evaluation, title, dataset, compiled, wish)
-        if wish.latency and images:
-            timing = MeasureLatency(
-                backend=target.backend,
-                dataset=images,
-                batch=options.batch or recipe.benchmark.batch,
-                height=(options.shape or (recipe.benchmark.height,))[0],
-                width=(options.shape or (recipe.benchmark.width,))[-1],
-            )
-            story.add(Action(f"{recipe.name}/{name}/latency", timing, {"compiled": compiled, **story.photos(images)}))
+    if isinstance(recipe, Composite):
+        plan_pipeline(story, recipe, names, context, wish)
+    else:
+        plan_network(story, recipe, names, context, wish)
     return list(story.actions.values())
 
 
-def declared(recipe: Recipe, workspace: Workspace, context: Context, code: Code) -> dict[str, str]:
+def declared(recipe: AnyRecipe, workspace: Workspace, context: Context, code: Code) -> dict[str, str]:
     """`recipe/target` -> the digest of all that recipe, lock and code say about the row: what a result carries, and
     what the board computes anew to see whether the result still belongs to them."""
     actions = plan(recipe, workspace, context, Wish(accuracy=True, latency=True, assume=True))
     digests = definitions(actions, context.lock, code)
     # what a row repeats of its recipe without any action's help
-    said = {"title": recipe.title, "task": recipe.task, "licences": recipe.licences, "published": recipe.published}
+    licences = [part.licences for part in parts_of(recipe).values()]
+    said = {"title": recipe.title, "task": recipe.task, "licences": licences, "published": recipe.published}
     rows = {}
     for target in recipe.targets:
         name = f"{recipe.name}/{target}"
-        own = {id: digest for id, digest in digests.items() if id.startswith(f"{name}/") or id == f"{recipe.name}/parity"}
+        own = {id: digest for id, digest in digests.items() if id.startswith(f"{name}/") or id in parities(recipe, target)}
         rows[name] = fingerprint({"said": said, **own})
     return rows
 
 
-def matching(recipe: Recipe, globs: Sequence[str]) -> list[str]:
+def matching(recipe: AnyRecipe, globs: Sequence[str]) -> list[str]:
     """The recipe's targets that any of `globs` names, in the recipe's order."""
     names = [name for name in recipe.targets if any(fnmatch.fnmatchcase(name, glob) for glob in globs)]
     if not names:
@@ -149,113 +52,10 @@ def matching(recipe: Recipe, globs: Sequence[str]) -> list[str]:
     return names
 
 
-def fetch(story: Plan, recipe: Recipe, wish: Wish) -> str:
-    """The weights: the recipe's sources, or the user's own file."""
-    sources = (wish.weights,) if wish.weights else recipe.weights
-    return story.add(Action(f"{recipe.name}/fetch", FetchWeights(owner=recipe.name, sources=sources, rehearse=wish.rehearse)))
-
-
-def build(story: Plan, recipe: Recipe, workspace: Workspace, name: str, target: Target, options: TargetOptions, model: str) -> str:
-    """One target: its own edits, its precision, its compiler."""
-    if options.edits:
-        model = story.add(Action(f"{recipe.name}/{name}/edit", EditOnnx(edits=options.edits), {"model": model}))
-    if target.precision == "fp16":
-        model = story.add(Action(f"{recipe.name}/{name}/fp16", Fp16(), {"model": model}))
-    if target.precision == "int8":
-        calibration = recipe.calibration or Calibration(dataset="")
-        dataset = workspace.datasets[calibration.dataset]
-        step = Int8(
-            dataset=dataset,
-            images=calibration.images,
-            seed=calibration.seed,
-            method=calibration.method,
-            per_channel=calibration.per_channel,
-            smooth=calibration.smooth,
-            scheme=target.backend.scheme,
-            keep=options.keep,
-        )
-        model = story.add(Action(f"{recipe.name}/{name}/int8", step, {"model": model, **story.photos(dataset)}))
-    step_compile = Compile(backend=target.backend, precision=target.precision, device=target.device, shapes=shapes(recipe, options))
-    return story.add(Action(f"{recipe.name}/{name}/compile", step_compile, {"model": model}))
-
-
-def shapes(recipe: Recipe, options: TargetOptions) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
-    """Least, usual and greatest shape of the input: where nothing may change all three are one."""
-    batch, channels, height, width = recipe.export.shape
-    batch = options.batch or batch
-    height, width = options.shape or (height, width)
-    low, usual, high = [batch, channels, height, width], (batch, channels, height, width), [batch, channels, height, width]
-    stride = recipe.model.stride
-    for axis, key, fixed in ((0, "batch", options.batch), (2, "height", options.shape), (3, "width", options.shape)):
-        if key in recipe.export.dynamic and not fixed:
-            # a profile that spans what photographs ask for: a quarter to four times the usual side
-            low[axis], high[axis] = (
-                (1, max(8, usual[0])) if axis == 0 else (max(stride, usual[axis] // 4 // stride * stride), usual[axis] * 4)
-            )
-    return {recipe.export.input: (tuple(low), usual, tuple(high))}
-
-
-def renamed(edits: Sequence[Edit]) -> dict[str, str]:
-    """New name -> old name of the tensors that `edits` rename."""
-    names: dict[str, str] = {}
-    for edit in edits:
-        if isinstance(edit, Rename):
-            names |= {new: names.pop(old, old) for old, new in edit.names.items()}
-    return names
-
-
-def gate(workspace: Workspace, target: Target, options: TargetOptions) -> Gate:
-    """The recipe's own gate, or the workspace's for that precision."""
-    return options.parity or getattr(workspace.gates, target.precision) or Gate()
-
-
-def judged_on(evaluation: Evaluation, workspace: Workspace, context: Context, wish: Wish) -> dict[str, Dataset]:
-    """The datasets of a protocol that are present here, by name."""
-    if wish.dataset:
-        return {"own": wish.dataset}
-    wanted = [name for name in evaluation.datasets if any(fnmatch.fnmatchcase(name, glob) for glob in wish.datasets)]
-    return {name: workspace.datasets[name] for name in wanted if wish.assume or not workspace.datasets[name].absent(context)}
-
-
-def parity_images(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> Dataset | None:
-    """Real images to compare models on and to time them with: the calibration's, else the first evaluation set's."""
-    wanted = [recipe.calibration.dataset] if recipe.calibration else []
-    wanted += [name for evaluation in recipe.evaluate for name in evaluation.datasets]
-    present = (workspace.datasets[name] for name in wanted if wish.assume or not workspace.datasets[name].absent(context))
-    return next(present, wish.dataset)
-
-
-def measure_accuracy(
-    story: Plan, recipe: Recipe, name: str, target: Target, evaluation: Evaluation, title: str, dataset: Dataset, compiled: str, wish: Wish
-) -> None:
-    """One target in one protocol on one dataset."""
-    step = MeasureAccuracy(
-        parts={ALONE: part(recipe, target, evaluation)},
-        protocol=evaluation.protocol,
-        protocol_title=evaluation.title,
-        dataset_name=title,
-        dataset=dataset,
-        metric=evaluation.metric,
-        gates={str(figure): least for figure, least in evaluation.gates.get(title, {}).items()},
-        without=left_out(recipe, story.workspace),
-        limit=wish.limit,
-        skip_bad_images=wish.skip_bad_images,
-    )
-    story.add(Action(f"{recipe.name}/{name}/accuracy/{title}/{evaluation.protocol}", step, {"compiled": compiled, **story.photos(dataset)}))
-
-
-def part(recipe: Recipe, target: Target, evaluation: Evaluation | None = None) -> Part:
-    """How a recipe's network is used: as the recipe says, or as one of its protocols has it."""
-    other = evaluation or Evaluation(protocol="", title="", datasets=("",))
-    return Part(
-        backend=target.backend,
-        fit=other.fit or recipe.preprocess.fit,
-        order=other.order or recipe.preprocess.order,
-        scales=other.scales or recipe.scales,
-        decode=other.decode or recipe.decode,
-    )
-
-
-def left_out(recipe: Recipe, workspace: Workspace) -> tuple[Dataset, ...]:
-    """The images that a recipe is not to be evaluated on, because it is calibrated on them and says so."""
-    return (workspace.datasets[recipe.calibration.dataset],) if recipe.calibration and recipe.calibration.leave_out else ()
+def parities(recipe: AnyRecipe, target: str) -> list[str]:
+    """The ids of the parity actions that a row stands on, of each network first that of its graph and then that of its target."""
+    found = []
+    for role, part in parts_of(recipe).items():
+        on = recipe.target_of(target, role) if isinstance(recipe, Composite) else target
+        found += [f"{part.name}/parity", f"{part.name}/{on}/parity"]
+    return found

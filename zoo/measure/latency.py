@@ -91,17 +91,33 @@ def measure(
     Raises StepFailed where the batch is not what the network is made for, and where outputs ignore the input."""
     batch = bound_batch(runner, feeds)
     check_alive(runner, feeds, batch)
+    return timed(runner, feeds, batch=batch, context=context, seconds=seconds, runs=runs, warmup=warmup)
+
+
+def timed(
+    call: Callable[[Feeds], object],
+    feeds: Sequence[Feeds],
+    *,
+    batch: int,
+    context: Context,
+    seconds: float,
+    runs: int,
+    warmup: float = 5.0,
+    warm: Callable[[], object] = lambda: None,
+) -> Timing:
+    """Time any `call` of `batch` images on `feeds` in turn, as `measure` does; `warm` is told when warming up is over."""
     context.report("warming up")
-    warm = _warm_up(runner, feeds, warmup, context)
+    warmups = _warm_up(call, feeds, warmup, context)
+    warm()
     before = yardstick(context.threads)
     neighbours = Neighbours()
-    times = _time(runner, feeds, seconds, runs, context)
+    times = _time(call, feeds, seconds, runs, context)
     others = neighbours.cores()
     return summarise(
         times,
         [_shapes(feeds[run % len(feeds)]) for run in range(len(times))],
         batch=batch,
-        warmup_runs=warm,
+        warmup_runs=warmups,
         yardsticks=(before, yardstick(context.threads)),
         others=others,
     )
@@ -205,25 +221,25 @@ def _spread(milliseconds: NDArray[np.float64], shapes: Sequence[Any]) -> float:
     return float(np.percentile(ratios, 90) / np.median(ratios)) if ratios else 1.0
 
 
-def _warm_up(runner: Network, feeds: Sequence[Feeds], limit: float, context: Context) -> int:
+def _warm_up(call: Callable[[Feeds], object], feeds: Sequence[Feeds], limit: float, context: Context) -> int:
     """Call until the median of five calls is within 5 % of that of the five before; the number of calls."""
     times: list[float] = []
 
-    def call() -> None:
+    def once() -> None:
         context.report("warming up", len(times))
         start = time.perf_counter()
-        runner(feeds[len(times) % len(feeds)])
+        call(feeds[len(times) % len(feeds)])
         times.append(time.perf_counter() - start)
 
     end = time.perf_counter() + limit
     while len(times) < 3 or time.perf_counter() < end:
-        call()
+        once()
         if len(times) >= 10 and math.isclose(median(times[-5:]), median(times[-10:-5]), rel_tol=0.05):
             break
     return len(times)
 
 
-def _time(runner: Network, feeds: Sequence[Feeds], seconds: float, runs: int, context: Context) -> list[int]:
+def _time(call: Callable[[Feeds], object], feeds: Sequence[Feeds], seconds: float, runs: int, context: Context) -> list[int]:
     """Nanoseconds of each call."""
     times: list[int] = []
     clock: Callable[[], int] = time.perf_counter_ns
@@ -231,7 +247,7 @@ def _time(runner: Network, feeds: Sequence[Feeds], seconds: float, runs: int, co
     while len(times) < runs or total < seconds * 1e9:
         feed = feeds[len(times) % len(feeds)]
         start = clock()
-        runner(feed)
+        call(feed)
         spent = clock() - start
         times.append(spent)
         total += spent

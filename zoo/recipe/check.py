@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, cast, get_type_hints
 
 import msgspec
 
-from zoo.context import Context
-from zoo.datasets import Dataset, overlap
-from zoo.document import Document, read
+from zoo.document import Document
 from zoo.edits import Edit, KeepOutputs, Rename
 from zoo.errors import Problem
 from zoo.pipelines.estimator import MultiScale
@@ -20,10 +16,9 @@ from zoo.pose.decoders import Decoder
 from zoo.pose.fits import Height
 from zoo.pose.preprocess import Fit
 from zoo.pose.skeletons import SKELETONS
+from zoo.recipe.faults import Fault, misnamed, protocols, unknown
 from zoo.recipe.model import Evaluation, Recipe, TargetOptions, Workspace
 from zoo.steps.parity import Gate
-
-Fault = tuple[tuple[str | int, ...], str]
 
 
 def problems(document: Document, recipe: Recipe, workspace: Workspace) -> list[Problem]:
@@ -34,10 +29,8 @@ def problems(document: Document, recipe: Recipe, workspace: Workspace) -> list[P
             for path, message in check(recipe, workspace):
                 # an entry of a mapping is told by its key: its value may be nothing at all
                 found.append(document.problem(path, message, key=len(path) > 1 and path[-2] in ("targets", "gates")))
-    stem = Path(document.name).stem
     with suppress(Unsound):
-        if recipe.name != stem:
-            found.append(document.problem(("name",), f"the file is called {stem}: name and file must agree"))
+        found += misnamed(document, recipe.name)
     return found
 
 
@@ -90,45 +83,13 @@ def _evaluations(recipe: Recipe) -> list[tuple[int, Evaluation]]:
 
 
 def _evaluate(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
-    names: list[str] = []
-    for index, evaluation in _evaluations(recipe):
-        for place, name in enumerate(evaluation.datasets):
-            if name not in workspace.datasets:
-                yield ("evaluate", index, "datasets", place), _unknown("dataset", name, workspace.datasets)
-        for name in evaluation.gates:
-            if name not in evaluation.datasets:
-                yield ("evaluate", index, "gates", name), _unknown("dataset of this protocol", name, evaluation.datasets)
-        if evaluation.protocol in names:
-            yield ("evaluate", index, "protocol"), f"two protocols are called {evaluation.protocol}"
-        names.append(evaluation.protocol)
-
-
-def overlaps(path: Path, recipe: Recipe, workspace: Workspace, context: Context) -> list[Problem]:
-    """Images that a recipe is both calibrated and evaluated on, each set at the line that names the calibration."""
-    names = {name for evaluation in recipe.evaluate for name in evaluation.datasets}
-    found = shared(recipe, workspace, {name: workspace.datasets[name] for name in names}, context)
-    return [read(path).problem(("calibration", "dataset"), text) for text in found]
-
-
-def shared(recipe: Recipe, workspace: Workspace, judged_on: Mapping[str, Dataset], context: Context) -> list[str]:
-    """For each of `judged_on` that is present, what it has in common with the calibration, by content; not what is left out."""
-    if recipe.calibration is None or recipe.calibration.leave_out:
-        return []
-    calibration = workspace.datasets[recipe.calibration.dataset]
-    found = []
-    for name, dataset in sorted(judged_on.items()):
-        if calibration.absent(context) or dataset.absent(context):
-            continue
-        if images := overlap(calibration, dataset, context):
-            what = f"{len(images)} images of {recipe.calibration.dataset} are in {name}, which the recipe is evaluated on"
-            found.append(f"{what}: {', '.join(images[:5])} (calibrate on others, or say `leave_out: true`)")
-    return found
+    yield from protocols(_evaluations(recipe), workspace)
 
 
 def _targets(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     for name, options in recipe.targets.items():
         if name not in workspace.targets:
-            yield ("targets", name), _unknown("target", name, workspace.targets)
+            yield ("targets", name), unknown("target", name, workspace.targets)
             continue
         precision = workspace.targets[name].precision
         if options is UNSOUND:
@@ -160,7 +121,7 @@ def _calibration(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
         return
     name = recipe.calibration.dataset
     if name not in workspace.datasets:
-        yield ("calibration", "dataset"), _unknown("dataset", name, workspace.datasets)
+        yield ("calibration", "dataset"), unknown("dataset", name, workspace.datasets)
     elif any(name in evaluation.datasets for _, evaluation in _evaluations(recipe)):
         yield ("calibration", "dataset"), f"the recipe is evaluated on {name}: calibrating on it would flatter the figures"
 
@@ -205,7 +166,7 @@ def _weights(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
         if source.reader is None:
             yield ("weights", index), "say with `reader:` how these files become a state dict, as in {type: pth, file: NAME}"
         elif source.reader.file not in names:
-            yield ("weights", index, "reader", "file"), _unknown("file", source.reader.file, names)
+            yield ("weights", index, "reader", "file"), unknown("file", source.reader.file, names)
 
 
 def _decoders(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], Decoder]]:
@@ -239,7 +200,7 @@ def _decoding(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
         for field, wanted in decoder.reads().items():
             name = getattr(decoder, field)
             if name not in outputs:
-                yield (*path, field), _unknown("output", name, outputs)
+                yield (*path, field), unknown("output", name, outputs)
             elif (found := outputs[name]) is not None and found < wanted:
                 yield (*path, field), f"{name} has {found} channels, the decoder reads {wanted}"
     for target, options in recipe.targets.items():
@@ -261,12 +222,6 @@ def _outputs(outputs: Mapping[str, int | None], edits: Sequence[Edit]) -> dict[s
         elif isinstance(edit, Rename):
             found = {edit.names.get(name, name): channels for name, channels in found.items()}
     return found
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    near = difflib.get_close_matches(name, known, 1)
-    return f"there is no {what} {name!r}; " + (f"did you mean {near[0]}?" if near else f"there is {', '.join(known) or 'none'}")
 
 
 #: each in turn; one that needs a part which has a fault of its own says what it knows by then

@@ -16,6 +16,7 @@ from zoo.context import Context
 from zoo.document import Document, read
 from zoo.errors import Problem, RecipeError, UsageError
 from zoo.machine import default_threads
+from zoo.recipe.composite import AnyRecipe, Composite, PipelineRecipe
 from zoo.recipe.model import Name, Recipe, Workspace
 from zoo.recipe.schema import convert
 from zoo.sources.lock import read as read_lock
@@ -134,11 +135,17 @@ def _document(path: Path, help: str) -> Document:
     return document
 
 
-def read_recipe(path: Path, place: Place) -> Recipe:
+def read_recipe(path: Path, place: Place) -> AnyRecipe:
     """Read one recipe and hold it against its workspace. Raises RecipeError with all its problems."""
+    document = _document(path, "`zoo new` writes a recipe to start from")
+    if isinstance(document.data, dict) and "pipeline" in document.data:
+        return _composite(document, place)
+    return _single(document, place)
+
+
+def _single(document: Document, place: Place) -> Recipe:
     from zoo.recipe.check import problems, sound
 
-    document = _document(path, "`zoo new` writes a recipe to start from")
     try:
         recipe = convert(document, Recipe)
     except RecipeError as error:
@@ -148,9 +155,32 @@ def read_recipe(path: Path, place: Place) -> Recipe:
     return recipe
 
 
-def read_all(paths: Sequence[Path], place: Place) -> list[Recipe]:
+def _composite(document: Document, place: Place) -> Composite:
+    from zoo.recipe.composite import problems
+
+    declared = convert(document, PipelineRecipe)
+    parts: dict[str, Recipe] = {}
+    faults: list[Problem] = []
+    for role, name in declared.pipeline.parts.items():
+        try:
+            part = read_recipe(place.find(name), place)
+        except UsageError as error:
+            faults.append(document.problem(("pipeline", role), f"{error.message}; {error.hint}"))
+        except RecipeError as error:
+            faults += error.problems
+        else:
+            if isinstance(part, Recipe):
+                parts[role] = part
+            else:
+                faults.append(document.problem(("pipeline", role), f"{name} is a pipeline itself: name recipes of one network each"))
+    if faults := faults + problems(document, declared, parts, place.declared):
+        raise RecipeError(faults)
+    return Composite(declared, parts)
+
+
+def read_all(paths: Sequence[Path], place: Place) -> list[AnyRecipe]:
     """Read many recipes; raises one RecipeError with the problems of all of them."""
-    recipes: list[Recipe] = []
+    recipes: list[AnyRecipe] = []
     faults: list[Problem] = []
     for path in paths:
         try:

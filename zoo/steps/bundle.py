@@ -61,5 +61,5 @@ def preprocess(folder: Path) -> Preprocess:
 
 
 def model_size(folder: Path) -> int:
-    """Bytes of the model in an artifact, without the records beside it."""
-    return sum(path.stat().st_size for path in folder.iterdir() if path.suffix != ".json")
+    """Bytes of the model (of all models of a pipeline) in an artifact, without the records beside it."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -32,3 +33,17 @@ class Provenance(Record, frozen=True, kw_only=True):
     def read(cls, folder: Path) -> Provenance:
         """Read it from an artifact."""
         return msgspec.json.decode((folder / NAME).read_bytes(), type=cls)
+
+
+def together(parts: Mapping[str, Provenance]) -> Provenance:
+    """That of a pipeline, from those of its parts by role: a rehearsal as soon as one of them is."""
+
+    def said(words: Mapping[str, str]) -> str:
+        return "; ".join(f"{role}: {text}" for role, text in words.items() if text)
+
+    return Provenance(
+        source=said({role: part.source for role, part in parts.items()}),
+        files={f"{role}/{name}": digest for role, part in parts.items() for name, digest in part.files.items()},
+        substitute=said({role: part.substitute for role, part in parts.items()}),
+        rehearsal=any(part.rehearsal for part in parts.values()),
+    )

@@ -1,0 +1,92 @@
+"""`zoo predict`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from zoo.cli import options
+
+
+@click.command("predict")
+@click.argument("name", metavar="RECIPE", shell_complete=options.complete_recipes)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option("--save", metavar="FOLDER", required=True, type=click.Path(file_okay=False), help="Where the files are written.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(["txt", "json", "coco", "openpose"]),
+    help="What is written (repeatable; default: txt). txt and coco are one file, json and openpose one for each image.",
+)
+@click.option("--draw", is_flag=True, help="Also write each image with its poses drawn, to FOLDER/drawn/.")
+@click.option("--target", "-t", metavar="TARGET", help="Run it on this target (default: the recipe's first that this machine can run).")
+@click.option("--batch", metavar="N", type=click.IntRange(1), default=4, show_default=True, help="The most inputs of one shape in a call.")
+@click.option("--rehearse", is_flag=True, help="Seed weights that cannot be had; what is found then means nothing.")
+@click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store.")
+@options.workspace
+def command(
+    name: str,
+    paths: Sequence[str],
+    save: str,
+    formats: Sequence[str],
+    draw: bool,
+    target: str | None,
+    batch: int,
+    rehearse: bool,
+    offline: bool,
+    workspace: str | None,
+    verbose: bool,
+) -> int:
+    """Find the people in images, and write down their keypoints.
+
+    PATHs are images or folders of images, with the folders in them. RECIPE is of one network or of several, such as a
+    body and its hands; what is not built yet is built first. An image that cannot be read is reported and passed over:
+    the exit code is 1 then. Every file is written whole or not at all.
+
+    \b
+      txt       predictions.txt, a line a keypoint: image person part index x y score
+      json      an image a file: people with box, score, and every keypoint or null
+      coco      predictions.json, COCO's results; hands as lefthand_kpts and righthand_kpts
+      openpose  an image a file, in the layout that OpenPose writes
+
+    \b
+      zoo predict openpose_mobilenet photos/ --save out --draw
+      zoo predict openpose_mobilenet_hand a.jpg b.jpg --save out --format json --format openpose
+    """
+    from pathlib import Path
+
+    from zoo.cli.predictions import Writer, gathered
+    from zoo.cli.session import Session, exit_code, relative
+    from zoo.cli.wishes import actions_for, usable
+    from zoo.engine.action import needed
+    from zoo.engine.joint import open_on
+    from zoo.errors import Findings, UsageError
+    from zoo.steps.provenance import Provenance
+
+    session = Session.open(workspace, offline=offline, verbose=verbose)
+    (recipe,) = session.recipes([name], everything=False)
+    target = target or usable(session, recipe)[0]
+    if target not in recipe.targets:
+        raise UsageError(f"{recipe.name} has no target {target}", f"its targets: {', '.join(recipe.targets)}")
+    writer = Writer(Path(save), list(dict.fromkeys(formats)) or ["txt"], draw)
+    inputs = gathered([Path(path) for path in paths], writer.folder)
+
+    compiled = f"{recipe.name}/{target}/compile"
+    actions = needed(actions_for(session, [recipe], [target], rehearse=rehearse), compiled)
+    outcomes = session.carry_out(actions, jobs=1, again=lambda _: False, fail_fast=True)
+    artifact = outcomes[compiled].artifact if compiled in outcomes else None
+    if artifact is None:
+        return exit_code(list(outcomes.values()))
+
+    declared = session.place.declared
+    with session.telling(f"{recipe.name}/{target}") as context, open_on(recipe, target, declared, artifact.path, context, batch) as model:
+        writer.write_all(model, inputs, batch, context)
+    if Provenance.read(artifact.path).rehearsal:
+        click.echo("a rehearsal: the weights are seeded, what was found means nothing", err=True)
+    for file, reason in writer.bad:
+        click.echo(f"passed over: {file}: {reason}", err=True)
+    images = len(inputs) - len(writer.bad)
+    click.echo(f"{writer.people} people in {images} images by {recipe.name} on {target}: {relative(writer.folder)}")
+    return Findings.exit_code if writer.bad else 0

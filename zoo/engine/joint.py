@@ -1,0 +1,77 @@
+"""The plan of a pipeline: its networks, laid side by side, judged and timed as one.
+
+the plans of its parts -> assemble -> accuracy, whole       once a target
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from zoo.context import Context
+from zoo.engine.action import Action
+from zoo.engine.network import judged_on, left_out, part, plan_network
+from zoo.engine.wish import Plan, Wish
+from zoo.pipelines.estimator import PoseModel
+from zoo.recipe.composite import AnyRecipe, Composite, parts_of
+from zoo.recipe.model import TargetOptions, Workspace
+from zoo.steps.accuracy import MeasureAccuracy
+from zoo.steps.assemble import Assemble
+from zoo.steps.part import Part, open_model
+from zoo.steps.whole import MeasureWhole
+
+
+def plan_pipeline(story: Plan, recipe: Composite, names: Sequence[str], context: Context, wish: Wish) -> None:
+    """Add what `wish` asks for of the recipe's targets `names`; of the parts they are built and held against their originals."""
+    workspace, declared = story.workspace, recipe.declared
+    building = replace(wish, accuracy=False, latency=False)
+    for name in names:
+        reads, parts = {}, parts_on(recipe, name, workspace)
+        for role, network in recipe.parts.items():
+            target = recipe.target_of(name, role)
+            plan_network(story, network, [target], context, building)
+            reads[role] = f"{network.name}/{target}/compile"
+        compiled = story.add(Action(f"{recipe.name}/{name}/compile", Assemble(pipeline=declared.pipeline), reads))
+        if not all(one.backend.runs for one in parts.values()):
+            continue
+        for protocol in recipe.evaluate if wish.accuracy else ():
+            for title, dataset in judged_on(protocol, workspace, context, wish).items():
+                step = MeasureAccuracy(
+                    parts=parts,
+                    pipeline=declared.pipeline,
+                    protocol=protocol.protocol,
+                    protocol_title=protocol.title,
+                    dataset_name=title,
+                    dataset=dataset,
+                    metric=protocol.metric,
+                    gates={str(figure): least for figure, least in protocol.gates.get(title, {}).items()},
+                    without=tuple(other for network in recipe.parts.values() for other in left_out(network, workspace)),
+                    limit=wish.limit,
+                    skip_bad_images=wish.skip_bad_images,
+                )
+                id = f"{recipe.name}/{name}/accuracy/{title}/{protocol.protocol}"
+                story.add(Action(id, step, {"compiled": compiled, **story.photos(dataset)}))
+        dataset = workspace.datasets[declared.benchmark.dataset]
+        if wish.latency and (wish.assume or not dataset.absent(context)):
+            timing = MeasureWhole(parts=parts, pipeline=declared.pipeline, dataset=dataset, images=declared.benchmark.images)
+            story.add(Action(f"{recipe.name}/{name}/whole", timing, {"compiled": compiled, **story.photos(dataset)}))
+
+
+def parts_on(recipe: AnyRecipe, target: str, workspace: Workspace) -> dict[str, Part]:
+    """How each network of a recipe of any kind is used on a target: as its own recipe says."""
+    chosen = {role: recipe.target_of(target, role) if isinstance(recipe, Composite) else target for role in parts_of(recipe)}
+    return {role: part(network, workspace.targets[chosen[role]]) for role, network in parts_of(recipe).items()}
+
+
+def open_on(recipe: AnyRecipe, target: str, workspace: Workspace, compiled: Path, context: Context, batch: int = 1) -> PoseModel:
+    """Open what was compiled of a recipe of any kind for a target, to be used as the recipe says."""
+    pipeline = recipe.declared.pipeline if isinstance(recipe, Composite) else None
+    return open_model(compiled, parts_on(recipe, target, workspace), pipeline, context, batch=batch)
+
+
+def options_on(recipe: AnyRecipe, target: str) -> list[TargetOptions | None]:
+    """What the recipe of each network changes about the target that it runs on."""
+    if isinstance(recipe, Composite):
+        return [part.targets[recipe.target_of(target, role)] for role, part in recipe.parts.items()]
+    return [recipe.targets[target]]

@@ -1,0 +1,53 @@
+"""What is asked for, and the list of actions that grows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from zoo.datasets import Dataset, Photos
+from zoo.engine.action import Action
+from zoo.recipe.model import Workspace
+from zoo.sources import Source
+from zoo.steps.fetch import FetchPhotos
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for, beside the recipe itself."""
+
+    targets: Sequence[str] = ("*",)
+    """Globs over the names of targets."""
+    accuracy: bool = False
+    latency: bool = False
+    weights: Source | None = None
+    """A file of the user's own instead of the recipe's sources."""
+    rehearse: bool = False
+    dataset: Dataset | None = None
+    """Images and labels of the user's own instead of the recipe's datasets."""
+    datasets: Sequence[str] = ("*",)
+    """Globs over the names of the recipe's datasets."""
+    limit: int | None = None
+    skip_bad_images: bool = False
+    assume: bool = False
+    """Plan with every dataset and every backend, present or not: what the recipe says, wherever it is read."""
+
+
+@dataclass
+class Plan:
+    """An ordered list of actions, each after those that it reads; adding one twice leaves one."""
+
+    workspace: Workspace
+    actions: dict[str, Action] = field(default_factory=dict)
+
+    def add(self, action: Action) -> str:
+        """Enter `action` and return its id."""
+        self.actions.setdefault(action.id, action)
+        return action.id
+
+    def photos(self, dataset: Dataset) -> dict[str, str]:
+        """What an action reads beside its model where the images are fetched like weights."""
+        if not isinstance(dataset, Photos):
+            return {}
+        owner = "photos/" + next(name for name, known in self.workspace.datasets.items() if known == dataset)
+        return {"photos": self.add(Action(f"{owner}/fetch", FetchPhotos(owner=owner, sources=dataset.sources)))}

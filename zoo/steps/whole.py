@@ -1,0 +1,86 @@
+"""How fast a pipeline is: as a whole and by stage, in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.context import Context
+from zoo.datasets import Dataset
+from zoo.machine import describe, versions
+from zoo.measure.isolated import run_isolated
+from zoo.measure.latency import Feeds, Timing, timed
+from zoo.pipelines import Pipeline
+from zoo.pipelines.estimator import Stopwatch
+from zoo.steps import reports
+from zoo.steps.bundle import model_size
+from zoo.steps.part import Part, open_model
+from zoo.steps.step import Step
+
+
+class MeasureWhole(Step, frozen=True, kw_only=True, tag="whole"):
+    """Time the way from decoded images to poses, one image a call."""
+
+    exclusive: ClassVar[bool] = True
+
+    parts: dict[str, Part]
+    pipeline: Pipeline
+    dataset: Dataset
+    images: int
+    seconds: float = 2.0
+    runs: int = 20
+
+    def tools(self) -> tuple[str, ...]:
+        """The distributions whose versions change the outcome."""
+        return ("numpy", "opencv-python-headless", *(tool for part in self.parts.values() for tool in part.backend.tools))
+
+    def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
+        """Reads `compiled` (and `photos`); writes report.json."""
+        compiled = given["compiled"]
+        opened = self.dataset.open(context, given.get("photos")).subset(self.images)
+        images = [opened.read(sample) for sample in opened.samples]
+        isolated = run_isolated(time_whole, self, compiled, images, context=context)
+        timing, stages, computed_in = isolated.value
+        report = reports.Latency(
+            timing=timing,
+            stages=stages,
+            threads=context.threads,
+            shapes={"image": images[0].shape},
+            peak_memory_bytes=isolated.peak_memory,
+            size_bytes=model_size(compiled),
+            machine=describe(),
+            computed_in=computed_in,
+            digests={"compiled": compiled.name},
+            versions=dict(versions(self.tools())),
+        )
+        reports.write(report, out)
+
+    def facts(self, context: Context) -> Mapping[str, Any]:
+        """The whole machine, the threads, the images' digest."""
+        return {"machine": describe(), "threads": context.threads, "dataset": self.dataset.digest(context)}
+
+
+def time_whole(
+    step: MeasureWhole, compiled: Path, images: list[NDArray[np.uint8]], *, context: Context
+) -> tuple[Timing, dict[str, float], str]:
+    """Open the pipeline and time it on `images` in turn; runs in a process of its own."""
+    watch, spent = Stopwatch(), dict[str, list[float]]()
+    with open_model(compiled, step.parts, step.pipeline, context) as model:
+
+        def call(feed: Feeds) -> None:
+            model.many([feed["image"]], watch)
+            for stage, seconds in watch.reset().items():
+                spent.setdefault(stage, []).append(seconds)
+
+        # the stages of the calls that were made to warm up are forgotten
+        timing = timed(
+            call, [{"image": image} for image in images], batch=1, context=context, seconds=step.seconds, runs=step.runs, warm=spent.clear
+        )
+        # an image without people has no hands: a stage that did not run took no time
+        stages = {stage: 1e3 * median(seconds + [0.0] * (timing.runs - len(seconds))) for stage, seconds in spent.items()}
+        return timing, stages, model.computed_in
