@@ -21,6 +21,7 @@ from zoo.cli import COMMANDS, cli, reference, run
 from zoo.document import parse, read
 from zoo.recipe.check import problems
 from zoo.recipe.model import Recipe, Workspace
+from zoo.recipe.vdsp import resolved
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -159,9 +160,10 @@ def test_every_piece_of_yaml_is_one_that_the_zoo_takes(text: str) -> None:
     if "machine" in fragment or not set(fragment) <= set(Recipe.__struct_fields__):
         msgspec.convert({**declared, **fragment}, Workspace)
     else:
-        recipe = msgspec.convert({**base(), **fragment}, Recipe)
-        document = parse(json.dumps({**base(), **fragment}), f"{recipe.name}.yaml")
-        assert problems(document, recipe, msgspec.convert(declared, Workspace)) == []
+        whole = {**base(), **fragment}
+        document, faults = resolved(parse(json.dumps(whole), str(ROOT / f"recipes/{whole['name']}.yaml")))
+        recipe = msgspec.convert(document.data, Recipe)
+        assert faults + problems(document, recipe, msgspec.convert(declared, Workspace)) == []
 
 
 def within(part: Any, whole: Any) -> bool:

@@ -37,6 +37,7 @@ def test_wheel_carries_recipes_photos_types_and_licence(wheel: Path) -> None:
     names = {name.partition(".data/data/")[2] or name for name in zipfile.ZipFile(wheel).namelist()}
     recipes = {f"share/pose-zoo/recipes/{path.name}" for path in ROOT.glob("recipes/*.yaml")}
     assert len(recipes) >= 3
+    recipes |= {f"share/pose-zoo/recipes/vdsp/{path.name}" for path in ROOT.glob("recipes/vdsp/*.json")}
     assert recipes | {"share/pose-zoo/zoo.yaml", "share/pose-zoo/recipes/photos/annotations.json", "zoo/py.typed"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 

@@ -101,7 +101,15 @@ class Recipe(Record, frozen=True, kw_only=True):
     weights: Annotated[tuple[Source, ...], Meta(description="where the weights come from, in the order in which it is tried", min_length=1)]
     model: Annotated[Model, Meta(description="the architecture and its parameters")]
     export: Annotated[Export, Meta(description="how the ONNX file is written")]
-    preprocess: Annotated[Preprocess, Meta(description="how an image becomes the network's input")]
+    preprocess: Annotated[
+        Preprocess,
+        Meta(
+            description="how an image becomes the network's input, or {vdsp: FILE}",
+            extra_json_schema={
+                "properties": {"vdsp": {"type": "string", "description": "a vdsp JSON that says it all; its path from the recipe's folder"}}
+            },
+        ),
+    ]
     edits: Annotated[tuple[Edit, ...], Meta(description="graph surgery, in order")] = ()
     targets: Annotated[dict[str, TargetOptions | None], Meta(description="which of zoo.yaml's targets, with changes", min_length=1)]
     calibration: Annotated[Calibration | None, Meta(description="needed by every int8 target")] = None

@@ -39,15 +39,17 @@ def problems(document: Document, kind: type[Any]) -> list[Problem]:
     return []
 
 
-_ORDER = ("$schema", "title", "description", "$ref", "type", "const", "enum", "default", "required", "properties", "if", "then")
+_ORDER = ("$schema", "title", "description", "$ref", "type", "const", "enum", "default", "required", "properties", "if", "then", "else")
 
 
 def emit(kind: type[Any], title: str) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a record, made for editors.
 
     A union of choices becomes one `if`/`then` for each tag instead of an `anyOf`: an editor offers the tags
-    first and then the keys of that tag alone, and its complaints are about that branch alone. It accepts what
-    `convert` accepts, and besides what only `__post_init__` or the words allowed as keys of a dict refuse."""
+    first and then the keys of that tag alone, and its complaints are about that branch alone. A field whose `Meta` brings
+    `properties` may be a mapping of these instead of the record, as `preprocess` may name a file. It accepts what
+    `convert` accepts of a recipe whose files were read, and besides what only `__post_init__` or the words allowed as
+    keys of a dict refuse."""
     (top,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **_edited(top)}
     return _ordered(whole) | {"$defs": {name: _edited(parts[name]) for name in sorted(parts)}}
@@ -75,6 +77,15 @@ def _edited(schema: Any) -> Any:
     if "discriminator" in out:
         del out["anyOf"]
         out |= _branches(**out.pop("discriminator"))
+    if "$ref" in out and "properties" in out:
+        instead = out["properties"]
+        short = {"required": [*instead], "properties": instead, "additionalProperties": False}
+        out |= {
+            "type": "object",
+            "if": {"anyOf": [{"required": [key]} for key in instead]},
+            "then": short,
+            "else": {"$ref": out.pop("$ref")},
+        }
     for name, part in out.get("properties", {}).items():
         # the tag of a choice that stands alone may be left out; where there is a choice, `_branches` requires it
         if len(part.get("enum", ())) == 1 and name == "type" and "default" not in part:

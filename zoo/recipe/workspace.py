@@ -19,6 +19,7 @@ from zoo.machine import default_threads
 from zoo.recipe.composite import AnyRecipe, Composite, PipelineRecipe
 from zoo.recipe.model import Name, Recipe, Workspace
 from zoo.recipe.schema import convert
+from zoo.recipe.vdsp import resolved
 from zoo.sources.lock import read as read_lock
 
 NAME = "zoo.yaml"
@@ -146,10 +147,13 @@ def read_recipe(path: Path, place: Place) -> AnyRecipe:
 def _single(document: Document, place: Place) -> Recipe:
     from zoo.recipe.check import problems, sound
 
+    document, faults = resolved(document)
     try:
         recipe = convert(document, Recipe)
     except RecipeError as error:
-        raise RecipeError(error.problems + problems(document, sound(document), place.declared)) from None
+        # with faults in its file, `preprocess` is still the file's name, of which they say all there is to say
+        form = [problem for problem in error.problems if not faults or not problem.path.startswith("preprocess")]
+        raise RecipeError(faults + form + problems(document, sound(document), place.declared)) from None
     if found := problems(document, recipe, place.declared):
         raise RecipeError(found)
     return recipe
