@@ -48,7 +48,7 @@ def graphs(network: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     folders = {name: root / name for name in ("fp32", "fp16", "u8s8", "s8s8")}
     for name, folder in folders.items():
         folder.mkdir()
-        (folder / "input.json").write_text('{"fit": "of the network"}\n')
+        (folder / "preprocess.json").write_text('{"fit": "of the network"}\n')
         (folder / "model.onnx").write_bytes((half(network) if name == "fp16" else network).SerializeToString())
     for scheme in ("u8s8", "s8s8"):
         feeds: Iterator[dict[str, Any]] = ({"data": image(seed=seed)} for seed in range(4))
@@ -126,7 +126,7 @@ def test_outputs_are_those_of_the_network(backend: Any, precision: str, compiled
 @every_runtime
 def test_records_travel_with_the_model(backend: Any, compiled: Any) -> None:
     folder = compiled(backend)
-    assert (folder / "input.json").read_text() == '{"fit": "of the network"}\n'
+    assert (folder / "preprocess.json").read_text() == '{"fit": "of the network"}\n'
     record = read_record(folder)
     assert record.precision == "fp32"
     assert record.outputs == ("heat", "final")

@@ -168,7 +168,8 @@ def test_build_tells_what_became_of_each_target_and_copies_models(built: Small, 
     assert (built.root / "out/tiny/onnxruntime-fp32/model.onnx").stat().st_size > 1e6
     (row,) = json.loads(zoo("build", "tiny", "--json").out)
     assert (row["target"], row["state"], row["parity"]) == ("onnxruntime-fp32", "known", "ok, equal")
-    assert (built.root / row["folder"] / "input.json").is_file()
+    assert (built.root / row["folder"] / "preprocess.json").is_file()
+    assert not (built.root / row["folder"] / "vdsp_params.json").exists(), "vdsp cannot say a width that follows the image"
 
 
 def test_build_says_that_nothing_was_compared_where_there_are_no_images(built: Small, zoo: Zoo) -> None:

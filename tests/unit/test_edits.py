@@ -164,14 +164,14 @@ def test_a_checked_graph_says_nothing_of_the_machine_that_made_it(network: Any) 
     model = onnx.ModelProto()
     model.CopyFrom(network)
     model.ir_version = 14
-    model.metadata_props.add(key="zoo.input", value="{}")
+    model.metadata_props.add(key="zoo.preprocess", value="{}")
     model.metadata_props.add(key="source", value="/home/someone/net.py")
     model.graph.node[0].metadata_props.add(key="pkg.torch.onnx.stack_trace", value="/home/someone/net.py")
     model.graph.node[0].doc_string = "/home/someone/net.py"
     model.graph.output[0].doc_string = model.doc_string = "/home/someone/net.py"
     result = checked(model)
     assert b"/home/someone" not in result.SerializeToString()
-    assert [(entry.key, entry.value) for entry in result.metadata_props] == [("zoo.input", "{}")]
+    assert [(entry.key, entry.value) for entry in result.metadata_props] == [("zoo.preprocess", "{}")]
     assert result.ir_version == 10
     assert model.ir_version == 14
 

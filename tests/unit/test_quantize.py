@@ -256,10 +256,10 @@ def test_a_network_too_large_to_look_at_at_once_is_looked_at_in_parts(build: Any
 def test_metadata_of_the_float_graph_is_kept_and_that_of_tools_is_not(network: Any, context: Context, tmp_path: Path) -> None:
     model = onnx.ModelProto()
     model.CopyFrom(network)
-    model.metadata_props.add(key="zoo.input", value="{}")
+    model.metadata_props.add(key="zoo.preprocess", value="{}")
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
     quantize(tmp_path / "model.onnx", tmp_path / "int8.onnx", images(), calibrator=MinMax(), scheme="u8s8", context=context)
-    assert [(entry.key, entry.value) for entry in onnx.load(tmp_path / "int8.onnx").metadata_props] == [("zoo.input", "{}")]
+    assert [(entry.key, entry.value) for entry in onnx.load(tmp_path / "int8.onnx").metadata_props] == [("zoo.preprocess", "{}")]
 
 
 def test_quantising_reports_each_image(network: Any, tmp_path: Path) -> None:

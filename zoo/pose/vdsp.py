@@ -21,7 +21,7 @@ from zoo.pose.fits import Fit, Height, Letterbox, Stretch
 from zoo.pose.preprocess import Preprocess
 from zoo.pose.vdsp_keys import COLOR_CVT_CODES, IIMAGE_FORMATS, NORMA_TYPES, OP_TYPES, Fault, faults
 
-__all__ = ["Fault", "Unsayable", "VdspError", "faults", "read", "write"]
+__all__ = ["Fault", "Unsayable", "VdspError", "faults", "read", "text", "write"]
 
 Triple = tuple[float, float, float]
 
@@ -107,6 +107,11 @@ def write(preprocess: Preprocess, size: tuple[int, int] | None = None) -> dict[s
     if reasons:
         raise Unsayable(reasons, nearest)
     return _written(nearest)
+
+
+def text(preprocess: Preprocess, size: tuple[int, int] | None = None) -> str:
+    """`write` as the text of a file. Raises Unsayable."""
+    return json.dumps(write(preprocess, size), indent=2) + "\n"
 
 
 def _written(preprocess: Preprocess) -> dict[str, Any]:

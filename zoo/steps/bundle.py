@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo.files import write_bytes
+from zoo.files import write_bytes, write_text
+from zoo.pose import vdsp
 from zoo.pose.preprocess import Preprocess
 from zoo.record import canonical
 from zoo.steps.provenance import Provenance
@@ -17,14 +19,16 @@ if TYPE_CHECKING:
     import onnx
 
 MODEL = "model.onnx"
-INPUT = "input.json"
+PREPROCESS = "preprocess.json"
+VDSP = "vdsp_params.json"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """`model.onnx`, `input.json` and `provenance.json` of one artifact.
+    """`model.onnx`, `preprocess.json` and `provenance.json` of one artifact.
 
-    The two records are also copied into the graph's own metadata, so a file that leaves the store still
+    Beside them lies `vdsp_params.json`, the same preprocessing for Vastai's tools, where vdsp can say it; `zoo emit vdsp` says why
+    it cannot. The two records are also copied into the graph's own metadata, so a file that leaves the store still
     explains itself.
     """
 
@@ -40,24 +44,26 @@ class Bundle:
         return cls(onnx.load(folder / MODEL), preprocess(folder), Provenance.read(folder))
 
     def write(self, out: Path) -> None:
-        """Check the graph (ONNX's full check and a load in ONNX Runtime) and write the three files."""
+        """Check the graph (ONNX's full check and a load in ONNX Runtime) and write the files."""
         import onnx
 
         from zoo.edits.graph import checked
 
         graph = checked(self.graph)
-        known = {"zoo.input": canonical(self.preprocess).decode(), "zoo.weights": canonical(self.provenance).decode()}
+        known = {"zoo.preprocess": canonical(self.preprocess).decode(), "zoo.weights": canonical(self.provenance).decode()}
         del graph.metadata_props[:]
         for key, value in known.items():
             graph.metadata_props.add(key=key, value=value)
         onnx.save(graph, out / MODEL)
-        write_bytes(out / INPUT, canonical(self.preprocess) + b"\n")
+        write_bytes(out / PREPROCESS, canonical(self.preprocess) + b"\n")
+        with suppress(vdsp.Unsayable):
+            write_text(out / VDSP, vdsp.text(self.preprocess))
         self.provenance.write(out)
 
 
 def preprocess(folder: Path) -> Preprocess:
     """How images are prepared for the model in the artifact `folder`."""
-    return msgspec.json.decode((folder / INPUT).read_bytes(), type=Preprocess)
+    return msgspec.json.decode((folder / PREPROCESS).read_bytes(), type=Preprocess)
 
 
 def model_size(folder: Path) -> int:

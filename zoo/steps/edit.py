@@ -21,7 +21,7 @@ class EditOnnx(Step, frozen=True, kw_only=True, tag="edit"):
         return ("onnx", "onnxsim", "onnx-graphsurgeon")
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `model`; writes model.onnx, input.json, provenance.json."""
+        """Reads `model`; writes model.onnx and its records."""
         bundle = Bundle.read(given["model"])
         graph, preprocess = bundle.graph, bundle.preprocess
         for done, edit in enumerate(self.edits):

@@ -37,7 +37,7 @@ class Export(Record, frozen=True, kw_only=True):
 
 
 class ExportOnnx(Step, frozen=True, kw_only=True, tag="export"):
-    """Build the module, load the weights strictly, write `model.onnx` with its `input.json` beside it."""
+    """Build the module, load the weights strictly, write `model.onnx` with its records beside it."""
 
     model: Model
     export: Export
@@ -48,7 +48,7 @@ class ExportOnnx(Step, frozen=True, kw_only=True, tag="export"):
         return ("torch", "onnx")
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `weights`; writes model.onnx, input.json, provenance.json."""
+        """Reads `weights`; writes model.onnx and its records."""
         module, provenance = load(self.model, given["weights"], context)
         context.report("exporting")
         torch = require("torch")

@@ -18,7 +18,7 @@ class Fp16(Step, frozen=True, kw_only=True, tag="fp16"):
         return ("onnx", "onnx-graphsurgeon")
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `model`; writes model.onnx, input.json, provenance.json."""
+        """Reads `model`; writes model.onnx and its records."""
         from zoo.edits.half import half
 
         bundle = Bundle.read(given["model"])

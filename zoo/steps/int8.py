@@ -35,7 +35,7 @@ class Int8(Step, frozen=True, kw_only=True, tag="int8"):
         return ("onnx", "onnxruntime", "opencv-python-headless")
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `model` (and `photos`); writes model.onnx, input.json, provenance.json."""
+        """Reads `model` (and `photos`); writes model.onnx and its records."""
         import onnx
 
         from zoo.calibrators.quantize import quantize
