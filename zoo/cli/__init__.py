@@ -23,6 +23,7 @@ COMMANDS = {
     "eval": "Build, then measure accuracy and speed; --all writes the leaderboard.",
     "predict": "Find the people in images: keypoints as text, JSON, COCO or OpenPose files, and pictures.",
     "bench": "Build, then measure speed only.",
+    "emit": "Say a recipe in the words of other tools: vdsp JSON, vamc YAML.",
     "board": "Write LEADERBOARD.md from the results.",
     "doctor": "What this machine can run, and what is missing.",
     "gc": "Remove from the store what no recipe needs.",

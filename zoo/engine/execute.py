@@ -123,21 +123,24 @@ def foresee(actions: Sequence[Action], store: Store, context: Context, code: Cod
     return states
 
 
-def keys_in_use(actions: Sequence[Action], store: Store, context: Context, code: Code) -> set[str]:
-    """The keys of those of `actions` that the store knows: what a garbage collection has to keep."""
-    used: set[str] = set()
-    digests: dict[str, str] = {}
+def stored(actions: Sequence[Action], store: Store, context: Context, code: Code) -> dict[str, tuple[str, Artifact]]:
+    """Those of `actions` that the store knows: by id, the key and the artifact."""
+    known: dict[str, tuple[str, Artifact]] = {}
     for action in actions:
-        if all(source in digests for source in action.reads.values()):
+        if all(source in known for source in action.reads.values()):
             try:
-                name = key(action, {role: digests[source] for role, source in action.reads.items()}, code, context)
+                name = key(action, {role: known[source][1].digest for role, source in action.reads.items()}, code, context)
             except ZooError:
                 continue  # what cannot be planned here has left nothing in the store either
             found = store.find(name)
             if found:
-                used.add(name)
-                digests[action.id] = found[1].digest
-    return used
+                known[action.id] = name, found[1]
+    return known
+
+
+def keys_in_use(actions: Sequence[Action], store: Store, context: Context, code: Code) -> set[str]:
+    """The keys of those of `actions` that the store knows: what a garbage collection has to keep."""
+    return {name for name, _ in stored(actions, store, context, code).values()}
 
 
 def _ready(waiting: Sequence[Action], outcomes: Mapping[str, Outcome]) -> Iterator[Action]:

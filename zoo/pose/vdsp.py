@@ -21,7 +21,7 @@ from zoo.pose.fits import Fit, Height, Letterbox, Stretch
 from zoo.pose.preprocess import Preprocess
 from zoo.pose.vdsp_keys import COLOR_CVT_CODES, IIMAGE_FORMATS, NORMA_TYPES, OP_TYPES, Fault, faults
 
-__all__ = ["Fault", "Unsayable", "VdspError", "faults", "read", "text", "write"]
+__all__ = ["Fault", "Unsayable", "VdspError", "faults", "nearest", "plain", "read", "text", "write"]
 
 Triple = tuple[float, float, float]
 
@@ -37,18 +37,17 @@ class VdspError(ZooError):
 
 
 class Unsayable(ZooError):
-    """A `Preprocess` that no vdsp JSON says; `nearest` is one that it can, and the hint shows it."""
+    """A `Preprocess` that a format cannot say, for these `reasons`; `nearest` is one that it can, and the hint shows it."""
 
     exit_code: ClassVar[int] = 2
 
-    def __init__(self, reasons: list[str], nearest: Preprocess) -> None:
+    def __init__(self, form: str, reasons: Iterable[str], nearest: Preprocess, shown: str) -> None:
         self.reasons, self.nearest = tuple(reasons), nearest
-        fit = structs.asdict(nearest.fit)
-        values = ", ".join(f"{name}: {_plain(value)}" for name, value in fit.items())
+        values = ", ".join(f"{name}: {plain(value)}" for name, value in structs.asdict(nearest.fit).items())
         super().__init__(
-            "vdsp cannot say this preprocessing: " + "; ".join(reasons),
+            f"{form} cannot say this preprocessing: " + "; ".join(self.reasons),
             f"the nearest that it can: fit: {{type: {nearest.fit.__struct_config__.tag}, {values}}}, order: {nearest.order},"
-            f" which is {json.dumps(_written(nearest))}",
+            f" which is {shown}",
         )
 
 
@@ -84,6 +83,14 @@ def write(preprocess: Preprocess, size: tuple[int, int] | None = None) -> dict[s
     `size` (width, height) is the network's fixed input where it has one: the nearest takes it where the fit leaves the size open.
     Raises Unsayable with all that cannot be said, and the nearest that can.
     """
+    reasons, near = nearest(preprocess, size)
+    if reasons:
+        raise Unsayable("vdsp", reasons, near, json.dumps(_written(near)))
+    return _written(near)
+
+
+def nearest(preprocess: Preprocess, size: tuple[int, int] | None = None) -> tuple[list[str], Preprocess]:
+    """What Vastai's fused operators cannot do of `preprocess`, and the nearest that they can; with no reasons it is the same."""
     reasons, fit = [], preprocess.fit
     if fit.interpolation != "linear":
         reasons.append(f"interpolation {fit.interpolation} (it resizes with linear)")
@@ -95,18 +102,15 @@ def write(preprocess: Preprocess, size: tuple[int, int] | None = None) -> dict[s
         near = structs.replace(fit, interpolation="linear")
     if isinstance(near, Letterbox):
         if getattr(fit, "place", "center") == "corner":
-            reasons.append("place corner (LETTERBOX puts the image in the middle)")
+            reasons.append("place corner (it puts the image in the middle)")
         blue, green, red = (float(min(255, max(0, round(value)))) for value in near.pad)
         whole = (blue, green, red)
         if whole != near.pad:
-            reasons.append(f"padding {_plain(near.pad)} (it pads with whole numbers from 0 to 255)")
+            reasons.append(f"padding {plain(near.pad)} (it pads with whole numbers from 0 to 255)")
         near = structs.replace(near, place="center", pad=whole)
     if preprocess.order != "resize_then_normalize":
         reasons.append("order normalize_then_resize (it resizes 8-bit pixels)")
-    nearest = structs.replace(preprocess, fit=near, order="resize_then_normalize")
-    if reasons:
-        raise Unsayable(reasons, nearest)
-    return _written(nearest)
+    return reasons, structs.replace(preprocess, fit=near, order="resize_then_normalize")
 
 
 def text(preprocess: Preprocess, size: tuple[int, int] | None = None) -> str:
@@ -124,19 +128,19 @@ def _written(preprocess: Preprocess) -> dict[str, Any]:
         **{f"{image}{axis}": side for image in ("Iimage", "Oimage") for axis, side in (("Width", width), ("Height", height))},
         "IimageWidthPitch": width,
         "IimageHeightPitch": height,
-        "Mean": _plain(preprocess.mean),
-        "Std": _plain(preprocess.std),
+        "Mean": plain(preprocess.mean),
+        "Std": plain(preprocess.std),
         "NormaType": "EQUAL" if not any(preprocess.mean) and set(preprocess.std) == {1.0} else "MINUSMEAN_DIVSTD",
         "ColorCvtCode": "RGB2BGR" if preprocess.colour == "bgr" else "NO_CHANGE",
         "ResizeType": "BILINEAR_CV",
     }
     if boxed:
-        config["Padding"] = _plain(fit.border[::-1])
+        config["Padding"] = plain(fit.border[::-1])
     return {"OpType": f"FUSION_OP_RGB_{'LETTERBOX' if boxed else 'RESIZE'}_CVTCOLOR_NORM_TENSOR", "OpConfig": config}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numbers without a `.0`, lists for tuples."""
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

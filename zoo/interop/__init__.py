@@ -1,0 +1,1 @@
+"""Other zoos' files: written from recipes."""
