@@ -109,6 +109,8 @@ def vamc_yaml(
     if model is None:
         notes.append(f"checkpoint: `zoo build {recipe.name} --target {target}` makes the ONNX file, and then its path stands there")
     if calibration:
+        if isinstance(workspace.datasets[calibration.dataset], Photos) and photos is None:
+            notes.append(f"path: the images of {calibration.dataset} have not been fetched, and then their folder stands there")
         if precision == "int8":
             skipped = _skipped(recipe, target, options.keep, model)
             said["backend"]["quantize"] = {
