@@ -13,8 +13,9 @@ from workspaces import RECIPE, Small
 
 from zoo.cli import run
 from zoo.engine.execute import execute
-from zoo.engine.plan import Wish, plan
+from zoo.engine.plan import plan
 from zoo.engine.store import Store
+from zoo.engine.wish import Wish
 from zoo.interop import process_ops
 from zoo.interop.emit import convolutions
 from zoo.pose import vdsp

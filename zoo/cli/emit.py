@@ -42,9 +42,13 @@ def command(form: Literal["vamc", "vdsp"], name: str, target: str | None, save: 
     from zoo.errors import UsageError
     from zoo.files import write_text
     from zoo.interop import emit
+    from zoo.recipe.model import Recipe
 
     session = Session.open(workspace, verbose=verbose)
     (recipe,) = session.recipes([name], everything=False)
+    if not isinstance(recipe, Recipe):
+        names = ", ".join(part.name for part in recipe.parts.values())
+        raise UsageError(f"{recipe.name} is made of recipes, and each has an input of its own", f"name one of them: {names}")
     if target is not None and target not in recipe.targets:
         import difflib
 
@@ -70,7 +74,8 @@ def _built(session: Session, recipe: Recipe, target: str) -> tuple[Path | None, 
     """The target's ONNX file before any precision, and the fetched images of its calibration, where the store has them."""
     from zoo.engine.code import Code
     from zoo.engine.execute import stored
-    from zoo.engine.plan import Wish, plan
+    from zoo.engine.plan import plan
+    from zoo.engine.wish import Wish
 
     code = Code(session.store.cache)
     found = stored(plan(recipe, session.place.declared, session.context, Wish(targets=(target,))), session.store, session.context, code)
