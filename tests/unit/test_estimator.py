@@ -109,3 +109,51 @@ def test_stopwatch_knows_every_stage_and_starts_anew() -> None:
     seconds = watch.reset()
     assert set(seconds) == {"body preparing", "body network", "body decoding"} and min(seconds.values()) > 0
     assert watch.reset() == {}
+
+
+class Corner(Runner):
+    """A network that gives how bright the top left quarter of its input is."""
+
+    def __init__(self) -> None:
+        self.inputs = {"data": TensorSpec((None, 3, None, None), "float32")}
+        self.outputs = {"mean": TensorSpec((None, 1), "float32")}
+
+    @property
+    def computed_in(self) -> str:
+        return "fp32"
+
+    def _run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        data = feeds["data"]
+        return {"mean": data[:, :, : data.shape[2] // 2, : data.shape[3] // 2].mean(axis=(1, 2, 3))[:, None]}
+
+
+class Brightest:
+    """One keypoint, in the middle of the top left quarter of the view in which that is brightest."""
+
+    skeleton: ClassVar[str] = "openpose_18"
+
+    def decode(self, outputs: Mapping[str, NDArray[Any]], affine: Affine) -> Poses:
+        raise AssertionError("several turns are decoded together")
+
+    def decode_turns(self, views: Sequence[View]) -> Poses:
+        score, affine = max(((float(view.outputs["mean"][0, 0]), view.affine) for view in views), key=lambda found: found[0])
+        middle = affine.to_image(np.array([[[affine.input[0] / 4 - 0.5, affine.input[1] / 4 - 0.5]]]))
+        return Poses.of(middle, np.full((1, 1), score), np.array([score]))
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (1, 0), (1, 1), (0, 1)])
+def test_of_several_turns_the_decoder_takes_one_and_its_pixels_are_the_images(corner: tuple[int, int]) -> None:
+    image = np.zeros((40, 64, 3), np.uint8)
+    image[corner[1] * 20 :, corner[0] * 32 :][:20, :32] = 200
+    prepare = Preprocess(fit=Stretch(width=32, height=32))
+    model = Estimator(Corner(), prepare, Brightest(), turns=(0, 90, 180, 270), batch=3)  # type: ignore[arg-type]
+    poses = model(image)
+    assert poses.instance_scores[0] > 190
+    np.testing.assert_allclose(poses.keypoints[0, 0], (corner[0] * 32 + 15.5, corner[1] * 20 + 9.5))
+
+
+@pytest.mark.parametrize(("decoder", "scales"), [(OneScale(), (1.0,)), (Brightest(), (0.5, 1.0))])
+def test_turns_are_refused_where_nothing_can_choose_among_them(decoder: Any, scales: tuple[float, ...]) -> None:
+    model = Estimator(Mean(), SMALL, decoder, scales=scales, turns=(0, 180))
+    with pytest.raises(StepFailed, match="cannot choose among these runs"):
+        model(grey(1))

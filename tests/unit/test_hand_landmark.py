@@ -8,10 +8,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from zoo.errors import RecipeError
 from zoo.models import HandLandmark, Model
+from zoo.recipe.workspace import open_place, read_recipe
 from zoo.weights.names import hand_landmark
 
 torch = pytest.importorskip("torch")
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +80,46 @@ def test_exported_graph_takes_any_batch(module: Any, tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for value, wanted in zip(session.run(None, {record.input: data.numpy()}), expected, strict=True):
         assert np.abs(value - wanted.numpy()).max() <= 1e-4 * np.abs(wanted.numpy()).max()
+
+
+def faults(name: str, folder: Path, old: str, new: str) -> list[str]:
+    """What is wrong with a recipe of this zoo when `old` in it is `new`, as `path: message`."""
+    text = (ROOT / f"recipes/{name}.yaml").read_text()
+    assert old in text
+    path = folder / f"{name}.yaml"
+    path.write_text(text.replace(old, new))
+    with pytest.raises(RecipeError) as error:
+        read_recipe(path, open_place(str(ROOT)))
+    return [str(problem).partition(": ")[2] for problem in error.value.problems]
+
+
+TURNS = "turns: [0, 90, 180, 270]"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("dynamic: [batch]", "dynamic: [batch, height]", "export"),
+        ("shape: [1, 3, 224, 224]", "shape: [1, 3, 448, 448]", "export.shape"),
+        ("width: 224, height: 224, inter", "width: 256, height: 224, inter", "preprocess.fit"),
+        ("{height: 224, width: 224}", "{height: 224, width: 448}", "benchmark"),
+        (TURNS, "scales: [0.5]", "scales"),
+    ],
+)
+def test_a_recipe_that_asks_for_another_size_is_refused(tmp_path: Path, old: str, new: str, path: str) -> None:
+    (fault,) = faults("hand_landmark", tmp_path, old, new)
+    assert fault.startswith(f"{path}: the network takes 224x224 alone")
+
+
+def test_turns_are_refused_where_nothing_can_choose_among_them(tmp_path: Path) -> None:
+    assert faults("hand_landmark", tmp_path, TURNS, "turns: [90, 0, 90]") == ["turns: a turn is named twice"]
+    assert "turns: an image is run at several scales or at several turns, not at both" in faults(
+        "hand_landmark", tmp_path, TURNS, f"{TURNS}\nscales: [1, 2]"
+    )
+    assert faults("openpose_mobilenet", tmp_path, "decode: {type: tf_pose", "turns: [180]\ndecode: {type: tf_pose") == [
+        "turns: this decoder takes the image as it stands: it knows no turns"
+    ]
+    protocol = "  - protocol: tf_pose\n"
+    assert faults("openpose_mobilenet", tmp_path, protocol, f"{protocol}    turns: [0, 90]\n") == [
+        "evaluate[0].turns: this decoder takes the image as it stands: it knows no turns"
+    ]

@@ -7,7 +7,8 @@ import pytest
 
 from zoo.errors import StepFailed
 from zoo.pose.decoders import LandmarksDecoder
-from zoo.pose.fits import Letterbox
+from zoo.pose.fits import Letterbox, Stretch
+from zoo.pose.geometry import Turn, View, turned
 from zoo.pose.skeletons import SKELETONS
 
 DECODER = LandmarksDecoder(landmarks="points", presence="hand")
@@ -63,3 +64,27 @@ def test_outputs_of_another_shape_are_refused(change: dict[str, Any], message: s
 def test_an_output_that_is_not_there_is_named() -> None:
     with pytest.raises(StepFailed, match="asks for the output 'points'"):
         DECODER.decode({"hand": np.ones((1, 1), np.float32)}, AFFINE)
+
+
+def test_of_several_turns_the_surest_is_taken() -> None:
+    views = [View(outputs(presence), AFFINE.after(turn)) for presence, turn in ((0.6, 0), (np.nan, 90), (0.9, 180), (0.2, 270))]
+    poses = DECODER.decode_turns(views)
+    assert poses.instance_scores[0] == pytest.approx(0.9)
+    np.testing.assert_array_equal(poses.keypoints, DECODER.decode(*views[2]).keypoints)
+    assert len(DECODER.decode_turns([View(outputs(0.1), AFFINE), View(outputs(0.4), AFFINE)])) == 0
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_turned_image_and_its_affine_agree_pixel_by_pixel(turn: Turn) -> None:
+    """Blue holds x and green y of the image: each pixel of the turned one then says where it came from."""
+    image = np.stack([*np.meshgrid(np.arange(70), np.arange(50)), np.zeros((50, 70))], -1).astype(np.uint8)
+    seen = turned(image, turn)
+    affine = Stretch(width=seen.shape[1], height=seen.shape[0]).affine((seen.shape[1], seen.shape[0])).after(turn)
+    assert affine.image == (70, 50)
+    grid = np.stack(np.meshgrid(np.arange(seen.shape[1]), np.arange(seen.shape[0])), -1)
+    np.testing.assert_allclose(affine.to_image(grid), seen[..., :2], atol=1e-9)
+
+
+def test_a_quarter_turn_is_clockwise() -> None:
+    image = np.array([[1, 2], [3, 4]])
+    assert turned(image, 90).tolist() == [[3, 1], [4, 2]]

@@ -182,6 +182,7 @@ def part(recipe: Recipe, target: Target, evaluation: Evaluation | None = None) -
         fit=other.fit or recipe.preprocess.fit,
         order=other.order or recipe.preprocess.order,
         scales=other.scales or recipe.scales,
+        turns=other.turns or recipe.turns,
         decode=other.decode or recipe.decode,
     )
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from zoo.backends.runner import Runner
 from zoo.errors import StepFailed
-from zoo.pose.geometry import View
+from zoo.pose.geometry import Affine, Turn, View, turned
 from zoo.pose.keypoints import Poses
 from zoo.pose.preprocess import Preprocess
 from zoo.pose.skeletons import SKELETONS, Skeleton
@@ -32,6 +32,14 @@ class MultiScale(Protocol):
 
     def decode_views(self, views: Sequence[View]) -> Poses:
         """One image at several sizes -> its people in image pixels."""
+
+
+@runtime_checkable
+class Turning(Protocol):
+    """A decoder that knows which of several runs saw the image the right way up."""
+
+    def decode_turns(self, views: Sequence[View]) -> Poses:
+        """One image at several turns -> its people in image pixels."""
 
 
 @dataclass
@@ -101,6 +109,8 @@ class Estimator(PoseModel):
     decode: Decoder
     scales: tuple[float, ...] = (1.0,)
     """The sizes, in parts of the fit's own, whose maps are averaged."""
+    turns: tuple[Turn, ...] = (0,)
+    """The turns of the image, of which the best is taken."""
     batch: int = 1
     """The most inputs in one call, where the network's batch is free."""
     name: str = ""
@@ -122,19 +132,28 @@ class Estimator(PoseModel):
         stage = f"{self.name} " if self.name else ""
         with watch.stage(f"{stage}preparing"):
             sized = [self.preprocess.with_fit(self.preprocess.fit.scaled(scale)) for scale in self.scales]
-            ready = [one.prepare(image) for image in images for one in sized]
+            ready = [self._prepared(one, image, turn) for image in images for one in sized for turn in self.turns]
         with watch.stage(f"{stage}network"):
             outputs = self._run([tensor for tensor, _ in ready])
         with watch.stage(f"{stage}decoding"):
             views = [View(output, affine) for output, (_, affine) in zip(outputs, ready, strict=True)]
-            count = len(self.scales)
+            count = len(self.scales) * len(self.turns)
             return [self._decode(views[start : start + count]) for start in range(0, len(views), count)]
 
     def close(self) -> None:
         """Close the runner."""
         self.runner.close()
 
+    @staticmethod
+    def _prepared(preprocess: Preprocess, image: Image, turn: Turn) -> tuple[NDArray[np.float32], Affine]:
+        tensor, affine = preprocess.prepare(turned(image, turn) if turn else image)
+        return tensor, affine.after(turn) if turn else affine
+
     def _decode(self, views: Sequence[View]) -> Poses:
+        if self.turns != (0,):
+            if not isinstance(self.decode, Turning) or len(self.scales) > 1:
+                raise StepFailed(f"{type(self.decode).__name__} cannot choose among these runs", "leave `turns:` or `scales:` away")
+            return self.decode.decode_turns(views)
         if len(views) == 1:
             return self.decode.decode(*views[0])
         if not isinstance(self.decode, MultiScale):

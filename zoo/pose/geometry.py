@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: degrees by which an image is turned clockwise
+Turn = Literal[0, 90, 180, 270]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,17 @@ class Affine:
         inverse = np.linalg.inv(self.matrix[:, :2])
         return np.concatenate([inverse, -inverse @ self.matrix[:, 2:]], axis=1)
 
+    def after(self, turn: Turn) -> Affine:
+        """The map from an image to the input for which that image was `turned` before: this one is the turned image's."""
+        width, height = self.image if turn in (0, 180) else self.image[::-1]
+        # where the turned image has pixel 0, 0 of the image, and the directions of its rows and columns
+        corners = {0: (0, 0), 90: (height - 1, 0), 180: (width - 1, height - 1), 270: (0, width - 1)}
+        cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[turn]
+        linear = self.matrix[:, :2]
+        moved = linear @ np.array(corners[turn], np.float64)[:, None] + self.matrix[:, 2:]
+        matrix = np.concatenate([linear @ np.array([[cosine, -sine], [sine, cosine]], np.float64), moved], axis=1)
+        return Affine(matrix=matrix, image=(width, height), input=self.input, content=self.content)
+
     def to_input(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """(..., 2) image pixels -> (..., 2) input pixels."""
         return np.asarray(points @ self.matrix[:, :2].T + self.matrix[:, 2])
@@ -39,6 +53,11 @@ class Affine:
         """(..., 2) input pixels -> (..., 2) image pixels."""
         inverse = self.inverse
         return np.asarray(points @ inverse[:, :2].T + inverse[:, 2])
+
+
+def turned(image: NDArray[Any], turn: Turn) -> NDArray[Any]:
+    """(H, W, ...) turned clockwise, pixel by pixel: (W, H, ...) for a quarter turn; a view."""
+    return np.rot90(image, -turn // 90)
 
 
 class View(NamedTuple):

@@ -11,13 +11,13 @@ import msgspec
 from zoo.document import Document
 from zoo.edits import Edit, KeepOutputs, Rename
 from zoo.errors import Problem
-from zoo.pipelines.estimator import MultiScale
+from zoo.pipelines.estimator import MultiScale, Turning
 from zoo.pose.decoders import Decoder
 from zoo.pose.fits import Height
 from zoo.pose.preprocess import Fit
 from zoo.pose.skeletons import SKELETONS
 from zoo.recipe.faults import Fault, misnamed, protocols, unknown
-from zoo.recipe.model import Evaluation, Recipe, TargetOptions, Workspace
+from zoo.recipe.model import Evaluation, Recipe, Scales, TargetOptions, Turns, Workspace
 from zoo.steps.parity import Gate
 
 
@@ -127,9 +127,22 @@ def _calibration(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
 
 
 def _shapes(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
-    stride = recipe.model.stride
+    stride, only = recipe.model.stride, recipe.model.size
+    with suppress(Unsound):
+        changing = [axis for axis in recipe.export.dynamic if axis != "batch"]
+        if only and changing:
+            yield ("export",), f"the network takes {only[0]}x{only[1]} alone: say `dynamic: [batch]`, without {' and '.join(changing)}"
+    with suppress(Unsound):
+        if only and recipe.scales != (1.0,):
+            yield ("scales",), f"the network takes {only[0]}x{only[1]} alone"
+    for index, evaluation in _evaluations(recipe):
+        if only and evaluation.scales not in (None, (1.0,)):
+            yield ("evaluate", index, "scales"), f"the network takes {only[0]}x{only[1]} alone"
     for path, tall, wide in _sizes(recipe):
-        if tall % stride or wide % stride:
+        if only:
+            if (tall, wide) != only:
+                yield path, f"the network takes {only[0]}x{only[1]} alone"
+        elif tall % stride or wide % stride:
             yield path, f"the network takes heights and widths that are multiples of {stride}, not {tall}x{wide}"
 
 
@@ -191,6 +204,25 @@ def _scales(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
             yield path, "this decoder takes the maps of one run: it cannot average several scales"
 
 
+def _turns(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
+    ways: list[tuple[tuple[str | int, ...], Turns, Scales, Decoder]] = []
+    with suppress(Unsound):
+        ways.append((("turns",), recipe.turns, recipe.scales, recipe.decode))
+    for index, evaluation in _evaluations(recipe):
+        own = next((field for field in ("turns", "scales", "decode") if getattr(evaluation, field)), "")
+        with suppress(Unsound):
+            if own:
+                way = evaluation.turns or recipe.turns, evaluation.scales or recipe.scales, evaluation.decode or recipe.decode
+                ways.append((("evaluate", index, own), *way))
+    for path, turns, scales, decoder in ways:
+        if len(set(turns)) < len(turns):
+            yield path, "a turn is named twice"
+        if turns != (0,) and not isinstance(decoder, Turning):
+            yield path, "this decoder takes the image as it stands: it knows no turns"
+        elif turns != (0,) and len(scales) > 1:
+            yield path, "an image is run at several scales or at several turns, not at both"
+
+
 def _decoding(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     outputs = _outputs(recipe.model.outputs, recipe.edits)
     for path, decoder in _decoders(recipe):
@@ -226,5 +258,5 @@ def _outputs(outputs: Mapping[str, int | None], edits: Sequence[Edit]) -> dict[s
 
 #: each in turn; one that needs a part which has a fault of its own says what it knows by then
 CHECKS: tuple[Callable[[Recipe, Workspace], Iterator[Fault]], ...] = (
-    _targets, _calibration, _channels, _shapes, _weights, _decoding, _scales, _evaluate,
+    _targets, _calibration, _channels, _shapes, _weights, _decoding, _scales, _turns, _evaluate,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from zoo.edits import Edit
 from zoo.metrics import CocoOks, Metric
 from zoo.models import Model
 from zoo.pose.decoders import Decoder
+from zoo.pose.geometry import Turn
 from zoo.pose.preprocess import Fit, Order, Preprocess
 from zoo.record import Record
 from zoo.sources import Source
@@ -23,6 +24,7 @@ from zoo.steps.reports import Published
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="lower-case letters, digits, _ . -")]
 Figure = Literal["AP", "AP50", "AP75", "APM", "APL", "AR", "AR50"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
+Turns = Annotated[tuple[Turn, ...], Meta(min_length=1)]
 Scales = Annotated[tuple[Annotated[float, Meta(gt=0, le=8)], ...], Meta(min_length=1)]
 
 
@@ -78,6 +80,7 @@ class Evaluation(Protocol, frozen=True, kw_only=True):
     fit: Annotated[Fit | None, Meta(description="another way of bringing an image to the network's size")] = None
     order: Annotated[Order | None, Meta(description="another order of resizing and normalising")] = None
     scales: Annotated[Scales | None, Meta(description="other sizes whose maps are averaged")] = None
+    turns: Annotated[Turns | None, Meta(description="other turns of the image, of which the best is taken")] = None
     decode: Annotated[Decoder | None, Meta(description="another decoder")] = None
 
 
@@ -116,6 +119,13 @@ class Recipe(Record, frozen=True, kw_only=True):
     scales: Annotated[
         Scales, Meta(description="an image is run at these parts of its usual size, and the maps are averaged; [1] for one run")
     ] = (1.0,)
+    turns: Annotated[
+        Turns,
+        Meta(
+            description="an image is run turned clockwise by each of these degrees, and the best is taken: for networks that know what"
+            " they look for upright only; [0] for one run"
+        ),
+    ] = (0,)
     decode: Annotated[Decoder, Meta(description="how the network's outputs become poses")]
     evaluate: Annotated[tuple[Evaluation, ...], Meta(description="the protocols in which it is judged")] = ()
     benchmark: Benchmark

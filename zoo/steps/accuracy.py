@@ -162,6 +162,8 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
 def _plain(part: Part) -> dict[str, Any]:
     return {
         "scales": list(part.scales),
+        # said only where there are several: the protocols of networks that are never turned keep their fingerprints
+        **({"turns": list(part.turns)} if part.turns != (0,) else {}),
         "fit": msgspec.to_builtins(part.fit),
         "order": part.order,
         # which outputs are read is the network's affair: two networks in one protocol share a table

@@ -11,6 +11,7 @@ from zoo.context import Context
 from zoo.pipelines import Pipeline
 from zoo.pipelines.estimator import Estimator, PoseModel
 from zoo.pose.decoders import Decoder
+from zoo.pose.geometry import Turn
 from zoo.pose.preprocess import Fit, Order
 from zoo.record import Record
 from zoo.steps.bundle import preprocess
@@ -26,12 +27,13 @@ class Part(Record, frozen=True, kw_only=True):
     fit: Fit
     order: Order
     scales: tuple[float, ...] = (1.0,)
+    turns: tuple[Turn, ...] = (0,)
     decode: Decoder
 
     def open(self, folder: Path, context: Context, *, name: str = "", batch: int = 1) -> Estimator:
         """Open the compiled model in `folder`; mean, deviation and colour are those that travel with it."""
         ready = preprocess(folder).with_fit(self.fit, self.order)
-        return Estimator(self.backend.open(folder, threads=context.threads), ready, self.decode, self.scales, batch, name)
+        return Estimator(self.backend.open(folder, threads=context.threads), ready, self.decode, self.scales, self.turns, batch, name)
 
 
 def open_model(compiled: Path, parts: Mapping[str, Part], pipeline: Pipeline | None, context: Context, *, batch: int = 1) -> PoseModel:

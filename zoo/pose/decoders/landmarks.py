@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -10,7 +10,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
-from zoo.pose.geometry import Affine
+from zoo.pose.geometry import Affine, View
 from zoo.pose.keypoints import Poses
 from zoo.record import Choice
 
@@ -44,6 +44,12 @@ class LandmarksDecoder(Choice, frozen=True, kw_only=True, tag="landmarks"):
         if not (presence >= self.threshold and np.isfinite(points).all()):
             return Poses.of(np.zeros((0, KEYPOINTS, 2)), np.zeros((0, KEYPOINTS)), np.zeros(0))
         return Poses.of(affine.to_image(points), np.full((1, KEYPOINTS), presence), np.full(1, presence))
+
+    def decode_turns(self, views: Sequence[View]) -> Poses:
+        """The hand of the view whose presence is greatest: the network knows hands whose fingers point upwards.
+
+        Raises StepFailed as `decode` does."""
+        return self.decode(*max(views, key=lambda view: np.nan_to_num(_values(view.outputs, self.presence, 1)[0])))
 
 
 def _values(outputs: Mapping[str, NDArray[Any]], name: str, channels: int) -> NDArray[np.float64]:
