@@ -200,3 +200,16 @@ def test_a_file_takes_the_place_of_standard_output(small: Small, emit: Emit) -> 
 def test_the_size_that_a_target_is_fixed_to_is_the_nearest_of_one_that_follows_the_image(small: Small, emit: Emit) -> None:
     small.recipe(("  onnxruntime-fp32:\n", "  onnxruntime-fp32: {shape: [64, 96]}\n"))
     assert "width: 96, height: 64" in emit("vdsp", "tiny", "-t", "onnxruntime-fp32").err
+
+
+def test_a_pipeline_has_no_input_of_its_own_and_its_parts_are_named(small: Small, emit: Emit) -> None:
+    hand = RECIPE.replace("name: tiny\n", "name: hand\n").replace("task: body_pose", "task: hand_pose")
+    hand = re.sub(r"^model: .*", "model: {type: openpose_hand}", hand, flags=re.M)
+    hand = re.sub(r"^decode: .*", "decode: {type: hand_peaks, heatmaps: heatmaps}", hand, flags=re.M)
+    (small.root / "recipes/hand.yaml").write_text(hand)
+    (small.root / "recipes/both.yaml").write_text(
+        "format: 1\nname: both\ntitle: Both\ntask: body_hand_pose\npipeline: {type: body_hands, body: tiny, hand: hand}\n"
+        "targets: {onnxruntime-fp32: }\nbenchmark: {dataset: other}\n"
+    )
+    found = emit("vdsp", "both")
+    assert found.code == 2 and "made of recipes" in found.err and "name one of them: tiny, hand" in found.err
