@@ -25,6 +25,7 @@ COMMANDS = {
     "bench": "Build, then measure speed only.",
     "emit": "Say a recipe in the words of other tools: vdsp JSON, vamc YAML.",
     "board": "Write LEADERBOARD.md from the results.",
+    "audit": "Say what is wrong with files of other zoos.",
     "doctor": "What this machine can run, and what is missing.",
     "gc": "Remove from the store what no recipe needs.",
     "fsck": "Check everything in the store against its digest.",

@@ -1,0 +1,57 @@
+"""`zoo audit`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from zoo.cli import options
+
+
+@click.command("audit")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@options.as_json
+def command(paths: Sequence[str], as_json: bool) -> int:
+    """Say what is wrong with files of other zoos: named ones, or all in a folder.
+
+    Read are Vastai's vdsp JSON and vamc build YAML, Open Model Zoo's model.yml and accuracy-check.yml, mmpose's metafiles, and
+    recipes of ours. Exit code 1 where something was found, each at its file:line:column with what to do about it:
+
+    \b
+      malformed, key, value     what cannot be read; unknown and misspelt keys and words
+      colour, normalisation, size, resize, padding, interpolation
+                                a build YAML and a vdsp JSON describe different input tensors
+      range, unused             mean and deviation of 0..1 for pixels of 0..255; some that nothing uses
+      shape                     what goes in is not what is compiled, or what was measured
+      calibration               on the images that models are judged on
+      hash, path                weights without a digest; placeholders, relative paths, what does not exist
+
+    Files that belong together are found by folder and name: vamc/pytorch_openpose_body.yaml and
+    vdsp/pytorch-body-vdsp_params.json lie in folders beside each other, and every word of one name but those that only say what a
+    file is (vdsp_params, int8) stands in the other. What was judged together is said. To judge any two: name both, and no others.
+
+    \b
+      zoo audit foreign/                         a tree
+      zoo audit body.yaml body-vdsp_params.json  two files, against each other
+    """
+    from pathlib import Path
+
+    import msgspec
+
+    from zoo.errors import Findings
+    from zoo.interop.audit import audit
+    from zoo.interop.foreign import TITLES
+
+    report = audit([Path(path) for path in paths])
+    if as_json:
+        click.echo(msgspec.json.encode(report).decode())
+    else:
+        for finding in report.findings:
+            click.echo(str(finding))
+        for pair in report.pairs:
+            click.echo(f"judged together: {pair.one} and {pair.other} ({pair.why})")
+        kinds = ", ".join(f"{count} {TITLES.get(kind, kind)}" for kind, count in report.files.items()) or "nothing that is judged here"
+        over = f"; {report.passed_over} files of no known kind" if report.passed_over else ""
+        click.echo(f"{kinds}{over}: {len(report.findings)} findings" if report.findings else f"{kinds}{over}: nothing found")
+    return Findings.exit_code if report.findings else 0
