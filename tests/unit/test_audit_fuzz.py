@@ -1,7 +1,8 @@
-"""Whatever files hold, and whatever lies in a folder, an audit reports and never fails."""
+"""Whatever files hold, and whatever lies in a folder, an audit reports and never fails, and an import makes a recipe or says why not."""
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zoo.cli import run
+from zoo.errors import ZooError
 from zoo.interop.audit import audit, files
+from zoo.interop.imports import recipe
+from zoo.recipe.workspace import open_place
+
+ROOT = Path(__file__).parents[2]
 
 SAMPLES = {
     "a.yaml": VAMC.replace("{folder}", "/nowhere"),
@@ -48,6 +54,8 @@ def judge(folder: Path, name: str, data: bytes) -> str:
         for one in report.findings:
             assert (one.line >= 1 and one.column >= 1 and str(one).isprintable()) or "\n  " in str(one)
             str(one).encode()
+    with suppress(ZooError):
+        recipe([folder / name], open_place(str(ROOT)), model="net_coco-256x192" if name == "mm.yml" else None)
     return str(report.findings)
 
 
@@ -103,6 +111,9 @@ def test_anything_at_any_place_of_a_sample(tmp_path: Path, data: st.DataObject) 
         pytest.param("frontend: " + "[" * 5000 + "]" * 5000, id="deep and closed"),
         pytest.param("frontend: {checkpoint: " + "{a: " * 60 + "1" + "}" * 60 + "}", id="as deep as may be"),
         pytest.param("frontend:\n  checkpoint: 0x" + "f" * 6000 + "\n  shape: {a: [1, 3, 0x" + "f" * 6000 + ", 1]}", id="huge numbers"),
+        pytest.param("frontend: {dtype: fp32, 0x" + "f" * 6000 + ": {0x" + "e" * 6000 + ": 1}}", id="huge keys"),
+        pytest.param("Models: [{Name: a, Weights: b, Config: c, Results: [{Metrics: {0x" + "e" * 6000 + ": 1}}]}]", id="huge metrics"),
+        pytest.param("frontend: {shape: {0x" + "e" * 6000 + ": [1, 3, 8, 8]}, checkpoint: x}", id="huge names"),
         pytest.param("frontend: {checkpoint: !!python/object/apply:os.system [x]}", id="code"),
         pytest.param("frontend: {shape: {? [a, b] : 1}}", id="a list for a key"),
         pytest.param("frontend: {shape: {1: {2: 3}, null: 4, 2020-01-01: 5}, checkpoint: 2020-01-01}", id="keys that are no text"),

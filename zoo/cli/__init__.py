@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from keyword import iskeyword
 
 import click
 
 from zoo import __version__
 from zoo.errors import Bug, ZooError
 
-#: command -> what it does; the module of the same name in this package holds it
+#: command -> what it does; the module of the same name in this package holds it (`import_` where the name is Python's own)
 COMMANDS = {
     "new": "Write a commented recipe to start from.",
     "check": "Say everything that is wrong with recipes.",
@@ -26,6 +27,7 @@ COMMANDS = {
     "emit": "Say a recipe in the words of other tools: vdsp JSON, vamc YAML.",
     "board": "Write LEADERBOARD.md from the results.",
     "audit": "Say what is wrong with files of other zoos.",
+    "import": "Make a recipe from files of another zoo.",
     "doctor": "What this machine can run, and what is missing.",
     "gc": "Remove from the store what no recipe needs.",
     "fsck": "Check everything in the store against its digest.",
@@ -42,7 +44,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"zoo.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"zoo.cli.{cmd_name}{'_' * iskeyword(cmd_name)}").command
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

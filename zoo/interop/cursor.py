@@ -40,6 +40,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def path_shown(path: KeyPath) -> str:
+    """A path as people write it, whatever its keys are."""
+    return printable(path_text(tuple(shown(step) if isinstance(step, int) and step.bit_length() > 128 else step for step in path)))
+
+
 class Cursor:
     """One place of a document, which may hold anything or not be there at all."""
 
@@ -82,7 +87,7 @@ class Cursor:
     @property
     def name(self) -> str:
         """The path as people write it."""
-        return printable(path_text(self.path))
+        return path_shown(self.path)
 
     def text(self) -> str | None:
         """The value where it is text with something in it."""

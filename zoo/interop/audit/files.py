@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
-from zoo.document import Document, read, read_all
-from zoo.errors import Problem, RecipeError, UsageError
+from zoo.document import Document
+from zoo.errors import RecipeError, UsageError
 from zoo.interop.audit.finding import Finding, finding
 from zoo.interop.cursor import Place, printable
 from zoo.interop.foreign import kind_of
+from zoo.interop.opening import opened
 
 SUFFIXES = {".yaml", ".yml", ".json"}
 LOOK = 1 << 16
@@ -102,7 +101,7 @@ def _look(path: Path, found: Found) -> None:
 
 def _read(path: Path, found: Found, named: bool) -> None:
     try:
-        documents = (_json(path),) if path.suffix.lower() == ".json" else read_all(path)
+        documents = opened(path)
     except RecipeError as error:
         for problem in error.problems:
             at = Place(problem.file, problem.line, problem.column)
@@ -122,19 +121,3 @@ def _read(path: Path, found: Found, named: bool) -> None:
 
 def _recipe(document: Document) -> bool:
     return isinstance(document.data, dict) and {"format", "name", "weights", "model"} <= document.data.keys()
-
-
-def _json(path: Path) -> Document:
-    """A JSON file. Whatever its own reader would refuse is refused here too, though YAML would take it."""
-    document = read(path)
-
-    def refuse(word: str) -> NoReturn:
-        raise ValueError(f"{word} is no number of JSON")
-
-    try:
-        json.loads(path.read_bytes().decode("utf-8-sig"), parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        raise RecipeError([Problem(str(path), error.lineno, error.colno, "", f"no JSON: {error.msg}")]) from None
-    except (ValueError, OSError) as error:
-        raise RecipeError([document.problem((), str(error))]) from None
-    return document

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from zoo.document import Document
-from zoo.interop.cursor import Cursor
+from zoo.interop.cursor import Cursor, shown
 from zoo.interop.described import Described, Normalised, Resize, Stated, stated
 from zoo.interop.foreign.keys import Each, Keys, Typed, Word
 
@@ -94,7 +94,7 @@ def described(document: Document) -> Described:
     for name, shape in root.at("frontend", "shape").entries()[:1]:
         sizes = shape.wholes()
         if sizes and len(sizes) == 4:
-            found = replace(found, input=str(name), shape=stated(sizes, shape), compiled=stated((sizes[2], sizes[3]), shape))
+            found = replace(found, input=shown(name), shape=stated(sizes, shape), compiled=stated((sizes[2], sizes[3]), shape))
     for op in ops.items():
         reader = _READERS.get(op.at("type").text() or "")
         if reader:

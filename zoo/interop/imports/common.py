@@ -1,0 +1,118 @@
+"""What the makers of recipes share: names, the network, the input's preprocessing and size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.interop.described import Described
+from zoo.interop.imports.architectures import UNKNOWN, Architecture, architecture
+from zoo.interop.imports.draft import Draft
+from zoo.recipe.model import Workspace
+
+STRIDE = 8
+FALLBACK = 256
+METHODS = {"linear": "linear", "bilinear": "linear", "cubic": "cubic", "bicubic": "cubic", "nearest": "nearest", "area": "area"}
+
+
+def name_of(text: str) -> str:
+    """A name that a recipe may have."""
+    return re.sub(r"[^a-z0-9_.-]+", "_", text.lower()).strip("_.-") or "imported"
+
+
+def file_of(path: str) -> str:
+    """The name of a file that a source may promise."""
+    name = re.sub(r"[^A-Za-z0-9_.+ -]+", "_", path.rpartition("/")[2])
+    return name if re.match(r"[A-Za-z0-9_]", name) else f"file_{name.lstrip('.+ -')}"
+
+
+def begin(draft: Draft, name: str, title: str, names: Sequence[str]) -> Architecture:
+    """The head of a recipe; sections keep the order in which they are first written."""
+    known = architecture(names)
+    draft.data |= {
+        "format": 1,
+        "name": name,
+        "title": title or name,
+        "task": known.task,
+        "licences": {"weights": "unknown", "code": "unknown", "data": "unknown"},
+        "paper": "",
+        "weights": [],
+        "model": known.model,
+        "export": {},
+        "preprocess": {},
+        "edits": [{"type": "onnxsim"}],
+        "targets": {},
+    }
+    if known is UNKNOWN:
+        draft.remark("CHANGE: the file does not say which architecture this is; this one stands here so that the rest", "model")
+        draft.remark("can be checked. A record of zoo/models/ with its fields, and its own outputs in `decode`.", "model")
+    else:
+        draft.remark("Known by the model's name; the file itself names no architecture.", "model")
+    return known
+
+
+def finish(draft: Draft, known: Architecture, told: Described, workspace: Workspace, precision: str = "fp32") -> None:
+    """What stands after the preprocessing: export, targets, decode, benchmark."""
+    batch, channels = (told.shape.value[0], told.shape.value[1]) if told.shape else (1, 3)
+    asked = told.compiled or told.size
+    tall, wide = (side or FALLBACK for side in asked.value) if asked else (FALLBACK, FALLBACK)
+    shape = [max(1, batch), 3, _multiple(tall), _multiple(wide)]
+    if not asked:
+        draft.remark("CHANGE: the file does not say how large the input is.", "export")
+    elif shape != [batch, channels, tall, wide]:
+        draft.remark(f"The file says {[batch, channels, tall, wide]}; the network takes multiples of {STRIDE} and 3 channels.", "export")
+    draft.data["export"] = {"input": told.input or "data", "shape": shape}
+    found = [target for target, one in workspace.targets.items() if one.precision == precision]
+    plain = [target for target, one in workspace.targets.items() if one.precision == "fp32"]
+    for target in [*plain[:1], *found[:1]] if precision != "int8" or "calibration" in draft.data else plain[:1]:
+        imported = {"parity": {"snr": 8, "reason": "imported, not measured yet"}} if precision == "int8" and target in found[:1] else None
+        draft.data["targets"].setdefault(target, imported)
+    if calibration := draft.data.pop("calibration", None):
+        draft.data["calibration"] = calibration
+    draft.data["decode"] = known.decode
+    for late in ("evaluate", "published"):
+        if late in draft.data:
+            draft.data[late] = draft.data.pop(late)
+    draft.data["benchmark"] = {"height": shape[2], "width": shape[3], "batch": shape[0]}
+
+
+def preprocess(draft: Draft, told: Described, known: Architecture) -> dict[str, Any]:
+    """What a description says, as `preprocess:`; what it leaves open is said in comments."""
+    found: dict[str, Any] = {"fit": _fit(draft, told)}
+    missing = []
+    if told.colour:
+        found["colour"] = told.colour.value
+    else:
+        missing.append("in which order the channels are")
+        found["colour"] = known.takes[0] if known.takes else "rgb"
+    if told.normalised:
+        found |= {"mean": list(told.normalised.value.centre), "std": list(told.normalised.value.spread)}
+    else:
+        missing.append("how pixels are normalised")
+        if known.takes:
+            found |= {"mean": [known.takes[1]] * 3, "std": [known.takes[2]] * 3}
+    if missing:
+        taken = "what this architecture takes stands here" if known.takes else "rgb in 0..255 where it says nothing"
+        draft.remark(f"CHANGE if need be: the file does not say {' and '.join(missing)}: {taken}.", "preprocess")
+    return found
+
+
+def _fit(draft: Draft, told: Described) -> dict[str, Any]:
+    size = told.size or told.compiled
+    tall, wide = (side or FALLBACK for side in size.value) if size else (FALLBACK, FALLBACK)
+    kind = told.resize.value if told.resize else None
+    fit: dict[str, Any] = {"type": "letterbox" if kind == "letterbox" else "stretch", "width": _multiple(wide), "height": _multiple(tall)}
+    if kind not in ("letterbox", "stretch"):
+        said = f"the file's resize ({kind}) is none that a recipe has" if kind else "the file does not say how images are resized"
+        draft.remark(f"CHANGE: {said}; stretched here.", "preprocess")
+    method = METHODS.get(told.interpolation.value.removeprefix("inter_")) if told.interpolation else "linear"
+    if method is None and told.interpolation:
+        draft.remark(f"CHANGE: the interpolation {told.interpolation.value} is none that a recipe has; linear here.", "preprocess")
+    fit["interpolation"] = method or "linear"
+    # vamc's Pad and the chips' LETTERBOX pad with black where nothing else is said
+    return fit | ({"place": "center", "pad": list(told.pad.value if told.pad else (0, 0, 0))} if kind == "letterbox" else {})
+
+
+def _multiple(side: int) -> int:
+    return max(STRIDE, -(-side // STRIDE) * STRIDE)
