@@ -95,7 +95,7 @@ def _resolved(text: str, folder: Path) -> Path | None:
 
 def _recipe(file: File) -> Iterator[Finding]:
     """What `zoo check` says of a recipe of ours."""
-    from zoo.recipe.check import overlaps
+    from zoo.recipe.overlaps import overlaps
 
     try:
         place = open_place(None, file.path.parent)

@@ -20,7 +20,7 @@ LOOK = 1 << 16
 #: words that one of our kinds has, and by which a file that cannot be parsed is still known for what it was to be
 _WORDS = re.compile(
     rb"OpType|OpConfig|NormaType|process_ops|calibrate_mode|frontend|tvm_vacc|input_info|model_optimizer_args|task_type|launchers"
-    rb"|In Collection|Collections|Weights|licences"
+    rb"|In Collection|Collections|Weights|licences|pipeline:"
 )
 RECIPE = "recipe"
 
@@ -120,4 +120,5 @@ def _read(path: Path, found: Found, named: bool) -> None:
 
 
 def _recipe(document: Document) -> bool:
-    return isinstance(document.data, dict) and {"format", "name", "weights", "model"} <= document.data.keys()
+    keys = document.data.keys() if isinstance(document.data, dict) else set()
+    return {"format", "name"} <= keys and ({"weights", "model"} <= keys or "pipeline" in keys)
