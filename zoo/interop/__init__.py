@@ -7,7 +7,6 @@
 | a file with positions | opening.py |
 | a tolerant look into any document | cursor.py |
 | what a file says of the network's input | described.py |
-| a file with positions | opening.py |
 | one format each | foreign/ |
 | what is wrong with files and pairs of files | audit/ |
 | recipes made from them | imports/ |
