@@ -176,11 +176,27 @@ def test_places_are_exact(small: Small) -> None:
         "onnxruntime-fp32: {parity: {relative: 0.01, reason: why}}",
         "onnxruntime-fp16: {parity: {snr: 60}}",
         "onnxruntime-int8: {parity: {snr: 3}, keep: [conv*]}",
-        "openvino-fp32-folded: {shape: [64, 128], batch: 2}",
+        "openvino-fp32-folded: {batch: 2}",
     ],
 )
 def test_what_is_right_is_not_reported(small: Small, options: str) -> None:
     assert faults(small, (TARGET, f"  {options}\n"))[1] == []
+
+
+FIT = "fit: {type: height, height: 64, multiple: 8, place: center, min_width: 64}"
+
+
+def test_fixed_shape_is_right_where_the_fit_gives_it(small: Small) -> None:
+    fixed = (TARGET, "  openvino-fp32-folded: {shape: [64, 128], batch: 2}\n")
+    assert faults(small, fixed, (FIT, "fit: {type: stretch, width: 128, height: 64}"))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("fit", "given"), [(FIT, "sizes that depend on the image"), ("fit: {type: letterbox, width: 128, height: 128}", "128x128")]
+)
+def test_fixed_shape_that_the_fit_does_not_give_is_reported(small: Small, fit: str, given: str) -> None:
+    _, (found,) = faults(small, (TARGET, "  onnxruntime-fp32: {shape: [64, 128]}\n"), (FIT, fit))
+    assert found.endswith(f"the target takes 64x128 alone, and the recipe's own fit gives {given}")
 
 
 def test_all_faults_are_reported_at_once_in_the_order_of_their_lines(small: Small) -> None:

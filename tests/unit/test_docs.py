@@ -20,8 +20,11 @@ from zoo import api, errors
 from zoo.cli import COMMANDS, cli, reference, run
 from zoo.document import parse, read
 from zoo.recipe.check import problems
+from zoo.recipe.composite import PipelineRecipe
+from zoo.recipe.composite import problems as misfits
 from zoo.recipe.model import Recipe, Workspace
 from zoo.recipe.vdsp import resolved
+from zoo.recipe.workspace import open_place, read_recipe
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -135,7 +138,8 @@ def test_an_editor_finds_the_schema_from_the_first_line(path: Path) -> None:
     first = path.read_text(encoding="utf-8").splitlines()[0]
     named = first.removeprefix("# yaml-language-server: $schema=")
     assert named != first
-    assert (path.parent / named).resolve() == ROOT / "docs/schema" / ("workspace.json" if path.name == "zoo.yaml" else "recipe.json")
+    kind = "workspace" if path.name == "zoo.yaml" else "pipeline" if "pipeline" in read(path).data else "recipe"
+    assert (path.parent / named).resolve() == ROOT / f"docs/schema/{kind}.json"
 
 
 def base() -> dict[str, Any]:
@@ -157,7 +161,12 @@ def test_every_piece_of_yaml_is_one_that_the_zoo_takes(text: str) -> None:
     fragment = parse(text).data
     declared = read(ROOT / "zoo.yaml").data
     # what both have (format, targets) stands in zoo.yaml where a machine is named
-    if "machine" in fragment or not set(fragment) <= set(Recipe.__struct_fields__):
+    if "pipeline" in fragment:
+        place = open_place(str(ROOT))
+        pipeline = msgspec.convert(fragment, PipelineRecipe)
+        parts = {role: read_recipe(place.find(name), place) for role, name in pipeline.pipeline.parts.items()}
+        assert misfits(parse(text, f"{pipeline.name}.yaml"), pipeline, parts, place.declared) == []  # type: ignore[arg-type]
+    elif "machine" in fragment or not set(fragment) <= set(Recipe.__struct_fields__):
         msgspec.convert({**declared, **fragment}, Workspace)
     else:
         whole = {**base(), **fragment}

@@ -66,6 +66,8 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
             story.add(Action(f"{recipe.name}/{name}/parity", step, {"model": model, "compiled": compiled, **story.photos(images)}))
         if wish.accuracy:
             for evaluation in recipe.evaluate:
+                if options.shape and not takes(options.shape, part(recipe, target, evaluation)):
+                    continue
                 for title, dataset in judged_on(evaluation, workspace, context, wish).items():
                     measure_accuracy(story, recipe, name, target, evaluation, title, dataset, compiled, wish)
         if wish.latency and images:
@@ -190,3 +192,8 @@ def part(recipe: Recipe, target: Target, evaluation: Evaluation | None = None) -
 def left_out(recipe: Recipe, workspace: Workspace) -> tuple[Dataset, ...]:
     """The images that a recipe is not to be evaluated on, because it is calibrated on them and says so."""
     return (workspace.datasets[recipe.calibration.dataset],) if recipe.calibration and recipe.calibration.leave_out else ()
+
+
+def takes(shape: tuple[int, int], used: Part) -> bool:
+    """Whether a target of a fixed height and width can be judged in a protocol: only where all its inputs have that size."""
+    return used.fit.size == shape and used.scales == (1.0,)

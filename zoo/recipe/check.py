@@ -173,6 +173,18 @@ def _least(fit: Fit) -> tuple[int, int]:
     return (fit.multiple, fit.multiple) if isinstance(fit, Height) else (fit.height, fit.width)
 
 
+def _fixed(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
+    size = recipe.preprocess.fit.size
+    for name, options in recipe.targets.items():
+        if options is UNSOUND or not options or not options.shape or options.shape == size:
+            continue
+        height, width = options.shape
+        if height % recipe.model.stride or width % recipe.model.stride:
+            continue  # that is said already
+        given = f"{size[0]}x{size[1]}" if size else "sizes that depend on the image"
+        yield ("targets", name, "shape"), f"the target takes {height}x{width} alone, and the recipe's own fit gives {given}"
+
+
 def _weights(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     for index, source in enumerate(recipe.weights):
         names = [file.name for file in source.wanted()]
@@ -258,5 +270,5 @@ def _outputs(outputs: Mapping[str, int | None], edits: Sequence[Edit]) -> dict[s
 
 #: each in turn; one that needs a part which has a fault of its own says what it knows by then
 CHECKS: tuple[Callable[[Recipe, Workspace], Iterator[Fault]], ...] = (
-    _targets, _calibration, _channels, _shapes, _weights, _decoding, _scales, _turns, _evaluate,
+    _targets, _calibration, _channels, _shapes, _fixed, _weights, _decoding, _scales, _turns, _evaluate,
 )  # fmt: skip

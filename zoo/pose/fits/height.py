@@ -45,6 +45,11 @@ class Height(Choice, frozen=True, kw_only=True, tag="height"):
         """What fills the input outside of the image: pixel values before normalisation, BGR."""
         return self.pad
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of every input; None where that depends on the image."""
+        return None
+
     def scaled(self, factor: float) -> Height:
         """The same fit to `factor` times the height; the least width stays."""
         return msgspec.structs.replace(self, height=max(1, round(self.height * factor)))

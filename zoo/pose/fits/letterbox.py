@@ -38,6 +38,11 @@ class Letterbox(Choice, frozen=True, kw_only=True, tag="letterbox"):
         """What fills the input outside of the image: pixel values before normalisation, BGR."""
         return self.pad
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of every input; None where that depends on the image."""
+        return self.height, self.width
+
     def scaled(self, factor: float) -> Letterbox:
         """The same fit to `factor` times both sides."""
         return msgspec.structs.replace(self, width=max(1, round(self.width * factor)), height=max(1, round(self.height * factor)))

@@ -25,6 +25,11 @@ class Stretch(Choice, frozen=True, kw_only=True, tag="stretch"):
         """Nothing of the input is outside of the image; a value all the same, so that every fit is used alike."""
         return (0.0, 0.0, 0.0)
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of every input; None where that depends on the image."""
+        return self.height, self.width
+
     def scaled(self, factor: float) -> Stretch:
         """The same fit to `factor` times both sides."""
         return msgspec.structs.replace(self, width=max(1, round(self.width * factor)), height=max(1, round(self.height * factor)))
