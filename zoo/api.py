@@ -26,7 +26,9 @@ from zoo.engine.plan import plan
 from zoo.engine.store import Store
 from zoo.engine.wish import Plan, Wish
 from zoo.errors import StepFailed, UsageError
+from zoo.licence import Purpose
 from zoo.pipelines.estimator import PoseModel
+from zoo.recipe.origin import of_artifact, of_recipe, require
 from zoo.recipe.workspace import Place, open_place, read_recipe
 
 Listener = Callable[[Progress], None]
@@ -45,6 +47,7 @@ def load(
     threads: int | None = None,
     batch: int = 1,
     rehearse: bool = False,
+    licence: Purpose | None = None,
     listener: Listener | None = None,
 ) -> Model:
     """Open `name` (a recipe's name or path) on `target` (a name of zoo.yaml's), building first what the store lacks.
@@ -52,12 +55,16 @@ def load(
     It prepares and decodes as the recipe says. Parity is not measured: that is what `zoo build` does. `offline`: use only
     mirrors and what is in the store. `threads`: the runtime's, by default one for each physical core. `batch`:
     how many inputs of one shape `model.many(images)` puts into one call. `rehearse`: seed weights that cannot be had; what
-    they find means nothing. `listener` hears what is being done.
+    they find means nothing. `licence`: "commercial" refuses what stands on weights that must not be used commercially; by
+    default zoo.yaml decides. `listener` hears what is being done.
 
-    Raises UsageError, RecipeError, or what kept a step from running: MissingTool, WeightsUnreachable, StepFailed.
+    Raises UsageError, RecipeError, LicenceRefused, or what kept a step from running: MissingTool, WeightsUnreachable,
+    StepFailed.
     """
     place = open_place(str(workspace) if workspace else None)
     recipe = read_recipe(place.find(name), place)
+    purpose = licence or place.declared.licence
+    require([of_recipe(recipe)], purpose)
     if target not in recipe.targets:
         near = difflib.get_close_matches(target, recipe.targets, 1)
         hint = f"did you mean {near[0]}?" if near else f"its targets: {', '.join(recipe.targets)}"
@@ -68,6 +75,8 @@ def load(
     context = _listened(place.context(offline=offline), listener)
     actions = plan(recipe, place.declared, context, Wish(targets=(target,), rehearse=rehearse))
     compiled = _made(actions, f"{recipe.name}/{target}/compile", place, context)
+    # the artifact is asked as well as the recipe: what it was made from is written into it
+    require([of_artifact(f"{recipe.name}/{target}", compiled)], purpose)
     return open_on(recipe, target, place.declared, compiled, replace(context, threads=threads or context.threads), batch)
 
 

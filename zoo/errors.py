@@ -4,7 +4,7 @@
 |---|---|
 | 0 | done |
 | 1 | findings: `verify`, `fsck` or a staleness check found a difference |
-| 2 | RecipeError, or wrong usage |
+| 2 | RecipeError, wrong usage, or LicenceRefused |
 | 3 | MissingTool: something has to be installed |
 | 4 | StepFailed: a step could not run; the rest of the plan went on |
 | 5 | GateFailed: a measured figure is under what the recipe promises |
@@ -67,6 +67,12 @@ class RecipeError(ZooError):
     def __init__(self, problems: list[Problem], hint: str = "") -> None:
         self.problems = sorted(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems), hint)
+
+
+class LicenceRefused(ZooError):
+    """Weights, or what is made from them, whose terms forbid what is wanted: the message names the chain."""
+
+    exit_code = 2
 
 
 class MissingTool(ZooError):

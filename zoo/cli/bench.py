@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import click
 
 from zoo.cli import options
+from zoo.licence import Purpose
 
 
 @click.command("bench")
 @options.recipes
 @options.targets
 @options.weights
+@options.licence
 @options.running
 @options.as_json
 @options.workspace
@@ -23,6 +25,7 @@ def command(
     weights: str | None,
     rehearse: bool,
     offline: bool,
+    licence: Purpose | None,
     jobs: int,
     fail_fast: bool,
     again: bool,
@@ -39,8 +42,8 @@ def command(
     from zoo.cli.session import Session, exit_code
     from zoo.cli.wishes import actions_for
 
-    session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash)
-    recipes = session.recipes(names, everything)
+    session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash, licence=licence)
+    recipes = session.permitted(names, everything, weights)
     actions = actions_for(session, recipes, targets, weights=weights, rehearse=rehearse, latency=True)
     outcomes = session.carry_out(
         actions, jobs=jobs, again=lambda action: again and action.id.endswith("/latency"), fail_fast=fail_fast, quiet=as_json

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import click
 
 from zoo.cli import options
+from zoo.licence import Purpose
 
 
 @click.command("build")
 @options.recipes
 @options.targets
 @options.weights
+@options.licence
 @options.running
 @click.option(
     "--copy", "copy_to", metavar="FOLDER", type=click.Path(file_okay=False), help="Also copy the compiled models to FOLDER/RECIPE/TARGET/."
@@ -26,6 +28,7 @@ def command(
     weights: str | None,
     rehearse: bool,
     offline: bool,
+    licence: Purpose | None,
     jobs: int,
     fail_fast: bool,
     again: bool,
@@ -44,8 +47,8 @@ def command(
     from zoo.cli.summary import build_summary, copy_models
     from zoo.cli.wishes import actions_for
 
-    session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash)
-    recipes = session.recipes(names, everything)
+    session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash, licence=licence)
+    recipes = session.permitted(names, everything, weights)
     actions = actions_for(session, recipes, targets, weights=weights, rehearse=rehearse)
     outcomes = session.carry_out(actions, jobs=jobs, again=lambda _: again, fail_fast=fail_fast, quiet=as_json)
     if copy_to:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from zoo.cli import options
+from zoo.licence import Purpose
 
 
 @click.command("eval")
@@ -36,6 +37,7 @@ from zoo.cli import options
     help="Write the results and their leaderboard there (default: results/).",
 )
 @options.weights
+@options.licence
 @options.running
 @options.as_json
 @options.workspace
@@ -52,6 +54,7 @@ def command(
     weights: str | None,
     rehearse: bool,
     offline: bool,
+    licence: Purpose | None,
     jobs: int,
     fail_fast: bool,
     again: bool,
@@ -80,8 +83,8 @@ def command(
     own = bool(weights or images or limit or skip_bad_images)
     if own and results:
         raise UsageError("--results is for figures of the recipe's own", "leave out --weights, --images, --limit and --skip-bad-images")
-    session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash, results=results)
-    recipes = session.recipes(names, everything)
+    session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash, results=results, licence=licence)
+    recipes = session.permitted(names, everything, weights)
     actions = actions_for(
         session,
         recipes,

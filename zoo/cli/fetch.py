@@ -7,17 +7,27 @@ from collections.abc import Sequence
 import click
 
 from zoo.cli import options
+from zoo.licence import Purpose, words
 
 
 @click.command("fetch")
 @options.recipes
 @click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store.")
+@options.licence
 @click.option("--pin", is_flag=True, help="Write the sha256 of every file that came into recipes/weights.lock.")
 @click.option("--again", is_flag=True, help="Fetch again, whatever the store knows.")
 @options.as_json
 @options.workspace
 def command(
-    names: Sequence[str], everything: bool, offline: bool, pin: bool, again: bool, as_json: bool, workspace: str | None, verbose: bool
+    names: Sequence[str],
+    everything: bool,
+    offline: bool,
+    licence: Purpose | None,
+    pin: bool,
+    again: bool,
+    as_json: bool,
+    workspace: str | None,
+    verbose: bool,
 ) -> int:
     """Get the weights of recipes and say where they came from.
 
@@ -33,8 +43,8 @@ def command(
     from zoo.sources.lock import pin as write_lock
     from zoo.steps.provenance import Provenance
 
-    session = Session.open(workspace, offline=offline, verbose=verbose)
-    recipes = session.recipes(names, everything)
+    session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
+    recipes = session.permitted(names, everything)
     story = Plan(session.place.declared)
     ids = {part.name: planned(story, part, Wish()) for recipe in recipes for part in parts_of(recipe).values()}
     outcomes = session.carry_out(list(story.actions.values()), jobs=1, again=lambda _: again, fail_fast=False, quiet=as_json)
@@ -47,6 +57,7 @@ def command(
         rows.append({"recipe": name, "folder": relative(artifact.path), **msgspec.to_builtins(provenance)})
         if not as_json:
             click.echo(f"{name}: {provenance.source}" + (f" ({provenance.substitute})" if provenance.substitute else ""))
+            click.echo(f"  licence: {words(provenance.licence, provenance.use)}")
             for file, digest in sorted(provenance.files.items()):
                 click.echo(f"  {digest}  {file}")
         if pin:

@@ -18,6 +18,7 @@ licences:
   weights: unknown            # an SPDX name, or a few words: `zoo show` and the leaderboard repeat it
   code: unknown
   data: unknown
+  use: any                    # non-commercial: `--licence commercial` refuses the weights and all that is made from them
 paper: ""
 
 # Where the weights come from, in the order in which it is tried: url, pypi, huggingface, file. Mirrors of zoo.yaml

@@ -66,6 +66,12 @@ weights = _together(
     click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store."),
 )
 
+licence = click.option(
+    "--licence",
+    type=click.Choice(["any", "commercial"]),
+    help="commercial: refuse weights whose terms forbid it, and all that is made from them (default: zoo.yaml's licence).",
+)
+
 running = _together(
     click.option(
         "--jobs",

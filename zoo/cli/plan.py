@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from zoo.cli import options
+from zoo.licence import Purpose
 
 WORDS = {"known": "known, nothing to do", "to do": "will be done", "open": "open until the step before it has run"}
 
@@ -15,6 +16,7 @@ WORDS = {"known": "known, nothing to do", "to do": "will be done", "open": "open
 @options.recipes
 @options.targets
 @options.weights
+@options.licence
 @options.as_json
 @options.workspace
 def command(
@@ -24,6 +26,7 @@ def command(
     weights: str | None,
     rehearse: bool,
     offline: bool,
+    licence: Purpose | None,
     as_json: bool,
     workspace: str | None,
     verbose: bool,
@@ -40,8 +43,8 @@ def command(
     from zoo.engine.code import Code
     from zoo.engine.execute import foresee
 
-    session = Session.open(workspace, offline=offline, verbose=verbose)
-    recipes = session.recipes(names, everything)
+    session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
+    recipes = session.permitted(names, everything, weights)
     actions = actions_for(session, recipes, targets, weights=weights, rehearse=rehearse, accuracy=True, latency=True)
     code = Code(session.store.cache)
     states = foresee(actions, session.store, session.context, code)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from zoo.cli import options
+from zoo.licence import Purpose
 
 
 @click.command("predict")
@@ -25,6 +26,7 @@ from zoo.cli import options
 @click.option("--batch", metavar="N", type=click.IntRange(1), default=4, show_default=True, help="The most inputs of one shape in a call.")
 @click.option("--rehearse", is_flag=True, help="Seed weights that cannot be had; what is found then means nothing.")
 @click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store.")
+@options.licence
 @options.workspace
 def command(
     name: str,
@@ -36,6 +38,7 @@ def command(
     batch: int,
     rehearse: bool,
     offline: bool,
+    licence: Purpose | None,
     workspace: str | None,
     verbose: bool,
 ) -> int:
@@ -63,10 +66,11 @@ def command(
     from zoo.engine.action import needed
     from zoo.engine.joint import open_on
     from zoo.errors import Findings, UsageError
+    from zoo.recipe.origin import of_artifact, require
     from zoo.steps.provenance import Provenance
 
-    session = Session.open(workspace, offline=offline, verbose=verbose)
-    (recipe,) = session.recipes([name], everything=False)
+    session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
+    (recipe,) = session.permitted([name], everything=False)
     target = target or usable(session, recipe)[0]
     if target not in recipe.targets:
         raise UsageError(f"{recipe.name} has no target {target}", f"its targets: {', '.join(recipe.targets)}")
@@ -79,6 +83,8 @@ def command(
     artifact = outcomes[compiled].artifact if compiled in outcomes else None
     if artifact is None:
         return exit_code(list(outcomes.values()))
+    # the artifact is asked as well as the recipe: what it was made from is written into it
+    require([of_artifact(f"{recipe.name}/{target}", artifact.path)], session.purpose)
 
     declared = session.place.declared
     with session.telling(f"{recipe.name}/{target}") as context, open_on(recipe, target, declared, artifact.path, context, batch) as model:

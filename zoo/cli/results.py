@@ -13,6 +13,7 @@ from zoo.engine.joint import parts_on
 from zoo.engine.plan import declared, parities
 from zoo.errors import MissingTool, WeightsUnreachable, ZooError
 from zoo.files import write_bytes
+from zoo.licence import joined, words
 from zoo.machine import describe, versions, vnni
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of
 from zoo.recipe.model import Recipe
@@ -142,7 +143,7 @@ def weights_of(recipe: AnyRecipe, outcomes: Mapping[str, Outcome]) -> Weights:
         return found[""]
     return Weights(
         title="; ".join(f"{role}: {weights.title}" for role, weights in found.items()),
-        licence=recipe.licences.weights,
+        licence=joined({role: weights.licence for role, weights in found.items()}),
         substitute="; ".join(f"{role}: {weights.substitute}" for role, weights in found.items() if weights.substitute),
         rehearsal=any(weights.rehearsal for weights in found.values()),
         sha256s={f"{role}/{file}": digest for role, weights in found.items() for file, digest in weights.sha256s.items()},
@@ -151,13 +152,15 @@ def weights_of(recipe: AnyRecipe, outcomes: Mapping[str, Outcome]) -> Weights:
 
 def _weights_of(recipe: Recipe, fetched: Outcome) -> Weights:
     """The weights of one network."""
+    stated = words(recipe.licences.weights, recipe.licences.use)
     if fetched.artifact is None:
-        return Weights(title="not fetched", licence=recipe.licences.weights)
+        return Weights(title="not fetched", licence=stated)
     provenance = Provenance.read(fetched.artifact.path)
     title = "official" if not provenance.substitute else provenance.source
     return Weights(
         title=title,
-        licence=recipe.licences.weights,
+        # a rehearsal shows the terms of the weights that it stands in for: who reads its row wants to know what they cost
+        licence=stated if provenance.rehearsal else words(provenance.licence, provenance.use),
         substitute=provenance.substitute,
         rehearsal=provenance.rehearsal,
         sha256s=provenance.files,

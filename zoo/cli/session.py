@@ -12,13 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from zoo.context import Context
 from zoo.engine.action import Action
 from zoo.engine.code import Code
 from zoo.engine.execute import Outcome, execute
 from zoo.engine.store import Store
-from zoo.errors import UsageError
+from zoo.errors import LicenceRefused, UsageError
+from zoo.licence import Purpose
 from zoo.recipe.composite import AnyRecipe
+from zoo.recipe.origin import HINT, of_recipe, require
 from zoo.recipe.workspace import Place, open_place, read_all
 
 if TYPE_CHECKING:
@@ -32,20 +36,29 @@ class Session:
     place: Place
     store: Store
     context: Context
+    purpose: Purpose
     verbose: bool = False
 
     @classmethod
     def open(
-        cls, workspace: str | None = None, *, offline: bool = False, verbose: bool = False, rehash: bool = False, results: str | None = None
+        cls,
+        workspace: str | None = None,
+        *,
+        offline: bool = False,
+        verbose: bool = False,
+        rehash: bool = False,
+        results: str | None = None,
+        licence: Purpose | None = None,
     ) -> Session:
-        """Open the workspace and look at what it points to. `results`: another folder for them and their leaderboard."""
+        """Open the workspace and look at what it points to. `results`: another folder for them and their leaderboard;
+        `licence`: another purpose than zoo.yaml's."""
         place = open_place(workspace)
         if results:
             place = replace(place, results=Path(results).resolve())
         store = Store(place.store)
         if rehash:
             (store.cache / "digests.json").unlink(missing_ok=True)
-        return cls(place, store, place.context(offline=offline), verbose)
+        return cls(place, store, place.context(offline=offline), licence or place.declared.licence, verbose)
 
     def recipes(self, names: Sequence[str], everything: bool) -> list[AnyRecipe]:
         """The recipes that a command line names. Raises UsageError where it names none, RecipeError with all problems."""
@@ -55,6 +68,24 @@ class Session:
             )
         paths = self.place.files() if everything else [self.place.find(name) for name in names]
         return read_all(paths, self.place)
+
+    def permitted(self, names: Sequence[str], everything: bool, weights: str | None = None) -> list[AnyRecipe]:
+        """The recipes that a command line names, to be made or used: those whose weights (or the user's own `weights`) may
+        be used for what they are wanted for.
+
+        Of `everything`, the others are passed over and named. Raises LicenceRefused where a recipe that is asked for by
+        name must not be used, or none is left; else as `recipes`."""
+        recipes = self.recipes(names, everything)
+        origins = [of_recipe(recipe, Path(weights) if weights else None) for recipe in recipes]
+        if not everything:
+            require(origins, self.purpose)
+            return recipes
+        refusals = [origin.refusal(self.purpose) for origin in origins]
+        for refusal in filter(None, refusals):
+            click.echo(f"passed over: {refusal}", err=True)
+        if recipes and all(refusals):
+            raise LicenceRefused("no recipe of this workspace may be used commercially", HINT)
+        return [recipe for recipe, refusal in zip(recipes, refusals, strict=True) if not refusal]
 
     def carry_out(
         self, actions: Sequence[Action], *, jobs: int, again: Callable[[Action], bool], fail_fast: bool, quiet: bool = False

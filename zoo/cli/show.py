@@ -16,6 +16,7 @@ def command(name: str, as_json: bool, workspace: str | None, verbose: bool) -> i
     from zoo.cli.session import Session
     from zoo.engine.joint import options_on, parts_on
     from zoo.recipe.composite import Composite, parts_of
+    from zoo.recipe.origin import of_recipe
     from zoo.record import canonical
 
     session = Session.open(workspace, verbose=verbose)
@@ -35,6 +36,8 @@ def command(name: str, as_json: bool, workspace: str | None, verbose: bool) -> i
     table.add_row("paper", recipe.paper)
     for part in ("weights", "code", "data"):
         table.add_row(f"licence: {part}", getattr(recipe.licences, part))
+    chains = of_recipe(recipe).chains()
+    table.add_row("commercial use", f"not allowed: {'; '.join(chains)}" if chains else "the recipe states nothing against it")
     for role, network in parts_of(recipe).items():
         label = f"{role}: " if role else ""
         if role:

@@ -17,6 +17,7 @@ from zoo.engine.wish import Wish
 from zoo.errors import UsageError
 from zoo.recipe.composite import AnyRecipe, Composite
 from zoo.recipe.model import Recipe
+from zoo.recipe.origin import of_file
 from zoo.recipe.overlaps import shared
 from zoo.sources import LocalFile, Source
 from zoo.sources.local import LocalFileEntry
@@ -91,9 +92,11 @@ def own_file(recipe: Recipe, weights: str) -> Source:
         binary = path.with_suffix(".bin")
         entries += (LocalFileEntry(name=binary.name, path=str(binary)),)
     declared = [source.reader for source in recipe.weights if source.reader]
+    (terms,) = of_file(path).made_of
+    reader: OpenVinoReader | PthReader = PthReader(file=path.name)
     if path.suffix in {".xml", ".pb"}:
-        reader = next((r for r in declared if isinstance(r, OpenVinoReader)), None)
-        if reader is None:
+        known = next((r for r in declared if isinstance(r, OpenVinoReader)), None)
+        if known is None:
             raise UsageError(f"{recipe.name} reads no {path.suffix} files", "its sources name none")
-        return LocalFile(files=entries, reader=msgspec.structs.replace(reader, file=path.name), substitute=f"own file {path.name}")
-    return LocalFile(files=entries, reader=PthReader(file=path.name), substitute=f"own file {path.name}")
+        reader = msgspec.structs.replace(known, file=path.name)
+    return LocalFile(files=entries, reader=reader, substitute=f"own file {path.name}", licence=terms.licence, use=terms.use)

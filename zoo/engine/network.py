@@ -84,7 +84,9 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
 def fetch(story: Plan, recipe: Recipe, wish: Wish) -> str:
     """The weights: the recipe's sources, or the user's own file."""
     sources = (wish.weights,) if wish.weights else recipe.weights
-    return story.add(Action(f"{recipe.name}/fetch", FetchWeights(owner=recipe.name, sources=sources, rehearse=wish.rehearse)))
+    terms = recipe.licences
+    step = FetchWeights(owner=recipe.name, sources=sources, licence=terms.weights, use=terms.use, rehearse=wish.rehearse)
+    return story.add(Action(f"{recipe.name}/fetch", step))
 
 
 def build(story: Plan, recipe: Recipe, workspace: Workspace, name: str, target: Target, options: TargetOptions, model: str) -> str:

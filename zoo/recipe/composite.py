@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from zoo.document import Document
 from zoo.errors import Problem
+from zoo.licence import joined, strictest, words
 from zoo.pipelines import Pipeline
 from zoo.recipe.faults import Fault, misnamed, protocols, unknown
 from zoo.recipe.model import Licences, Name, Protocol, Recipe, Workspace
@@ -86,16 +87,18 @@ class Composite:
     @property
     def licences(self) -> Licences:
         """Those of its parts, by role where they differ."""
-        return Licences(**{name: self._said(name) for name in ("weights", "code", "data")})
+        said = {role: part.licences for role, part in self.parts.items()}
+        return Licences(
+            weights=joined({role: words(one.weights, one.use) for role, one in said.items()}),
+            code=joined({role: one.code for role, one in said.items()}),
+            data=joined({role: one.data for role, one in said.items()}),
+            use=strictest(one.use for one in said.values()),
+        )
 
     @property
     def targets(self) -> Mapping[str, PipelineTarget | None]:
         """Its targets by name."""
         return self.declared.targets
-
-    def _said(self, name: str) -> str:
-        said = {role: getattr(part.licences, name) for role, part in self.parts.items()}
-        return "; ".join(f"{role}: {text}" for role, text in said.items()) if len(set(said.values())) > 1 else next(iter(said.values()))
 
     def target_of(self, target: str, role: str) -> str:
         """On which target a part runs when the whole runs on `target`."""

@@ -10,6 +10,7 @@ from zoo.backends import Backend
 from zoo.calibrators import Calibrator, MinMax
 from zoo.datasets import Dataset
 from zoo.edits import Edit
+from zoo.licence import Purpose, Use
 from zoo.metrics import CocoOks, Metric
 from zoo.models import Model
 from zoo.pose.decoders import Decoder
@@ -32,6 +33,7 @@ class Licences(Record, frozen=True, kw_only=True):
     """Under which terms each part may be used: SPDX names, or a few words."""
 
     weights: Annotated[str, Meta(description="terms of the trained weights")]
+    use: Annotated[Use, Meta(description="what the terms of the weights allow; `--licence commercial` refuses non-commercial ones")] = "any"
     code: Annotated[str, Meta(description="terms of the original code")]
     data: Annotated[str, Meta(description="terms of the data that the weights were trained on")]
 
@@ -164,6 +166,9 @@ class Workspace(Record, frozen=True, kw_only=True):
     environment: Annotated[
         dict[str, str], Meta(description="defaults of environment variables; relative paths start at zoo.yaml's folder")
     ] = {}
+    licence: Annotated[
+        Purpose, Meta(description="what the models are for; commercial: whatever stands on non-commercial weights is refused")
+    ] = "any"
     datasets: Annotated[dict[str, Dataset], Meta(description="images, by name")]
     targets: Annotated[dict[str, Target], Meta(description="targets, by name")]
     gates: Annotated[Gates, Meta(description="default parity gates by precision")] = Gates()

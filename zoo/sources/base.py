@@ -13,6 +13,7 @@ from msgspec import Meta
 from zoo.context import Context
 from zoo.errors import HashMismatch, StepFailed
 from zoo.files import BLOCK
+from zoo.licence import Use
 from zoo.record import Choice, Record
 from zoo.weights import Reader
 
@@ -46,6 +47,7 @@ class SourceBase(Choice, frozen=True, kw_only=True):
         str, Meta(description="What these weights are where they are not the official ones; empty means that they are the official ones")
     ] = ""
     licence: Annotated[str, Meta(description="The licence of these files where it differs from the recipe's")] = ""
+    use: Annotated[Use | None, Meta(description="What that licence allows, where it differs from the recipe's `licences: use`")] = None
 
     def wanted(self) -> Sequence[File]:
         """The files, in the order in which they are fetched."""

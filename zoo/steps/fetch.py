@@ -10,6 +10,7 @@ from typing import Any
 from zoo.context import Context
 from zoo.errors import MissingTool, WeightsUnreachable
 from zoo.files import digest_file
+from zoo.licence import Use
 from zoo.sources import LocalFile, Source
 from zoo.sources.fetch import FILES_HINT, fetch
 from zoo.sources.lock import of_recipe
@@ -22,6 +23,9 @@ class FetchWeights(Step, frozen=True, kw_only=True, tag="fetch"):
 
     owner: str
     sources: tuple[Source, ...]
+    licence: str
+    """The terms of the weights, and what they allow, where a source says nothing else."""
+    use: Use
     rehearse: bool = False
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
@@ -31,14 +35,23 @@ class FetchWeights(Step, frozen=True, kw_only=True, tag="fetch"):
         except WeightsUnreachable:
             if not self.rehearse:
                 raise
-            Provenance(source="seeded", files={}, substitute="seeded, for a rehearsal", rehearsal=True).write(out)
+            # what is seeded is nobody's: the terms of the weights that could not be had are not its terms
+            seeded = "seeded, for a rehearsal"
+            Provenance(source="seeded", files={}, substitute=seeded, licence="none: seeded", use="any", rehearsal=True).write(out)
             return
         source = self.sources[found.index]
         if found.unpinned and source.reader:
             # no digest vouches for them: what cannot be read must not come into the store, where it would be known for good
             with suppress(MissingTool):  # fetching needs no torch; the export will say what is missing
                 source.reader.read(out)
-        Provenance(source=source.describe(), files=found.files, reader=source.reader, substitute=source.substitute).write(out)
+        Provenance(
+            source=source.describe(),
+            files=found.files,
+            reader=source.reader,
+            substitute=source.substitute,
+            licence=source.licence or self.licence,
+            use=source.use or self.use,
+        ).write(out)
 
     def locked(self, lock: Mapping[str, str]) -> dict[str, str]:
         """The lock's entries for these files: name -> sha256."""

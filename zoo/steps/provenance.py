@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from zoo.files import write_bytes
+from zoo.licence import Use, joined, strictest, words
 from zoo.record import Record, canonical
 from zoo.weights import Reader
 
@@ -23,6 +24,8 @@ class Provenance(Record, frozen=True, kw_only=True):
     files: Annotated[dict[str, str], Meta(description="file name -> sha256")]
     reader: Annotated[Reader | None, Meta(description="how the files are read")] = None
     substitute: Annotated[str, Meta(description="what stands in for the official weights; empty: these are the official ones")] = ""
+    licence: Annotated[str, Meta(description="the terms of these weights, in words")]
+    use: Annotated[Use, Meta(description="what the terms allow")]
     rehearsal: Annotated[bool, Meta(description="seeded weights: nothing that is measured with them is an accuracy")] = False
 
     def write(self, folder: Path) -> None:
@@ -45,5 +48,7 @@ def together(parts: Mapping[str, Provenance]) -> Provenance:
         source=said({role: part.source for role, part in parts.items()}),
         files={f"{role}/{name}": digest for role, part in parts.items() for name, digest in part.files.items()},
         substitute=said({role: part.substitute for role, part in parts.items()}),
+        licence=joined({role: words(part.licence, part.use) for role, part in parts.items()}),
+        use=strictest(part.use for part in parts.values()),
         rehearsal=any(part.rehearsal for part in parts.values()),
     )
