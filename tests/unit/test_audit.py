@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 from foreign_samples import CHECK, LETTERBOX, MMPOSE, OMZ, VAMC, vdsp, write
 
 from zoo.cli import run
-from zoo.errors import UsageError
+from zoo.errors import UsageError, ZooError
 from zoo.interop.audit import Finding, audit
+from zoo.pose.vdsp import read
+from zoo.record import canonical
 
 #: file, line, kind of everything that is wrong in the samples of $ZOO_ASSETS/foreign
 TRUTH = [
@@ -277,3 +280,73 @@ def test_a_path_that_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no"):
         audit([tmp_path / "nothing"])
     assert run(["audit", os.fspath(tmp_path / "nothing")]) == 2
+
+
+def test_a_shape_that_the_onnx_file_does_not_have_is_found(tmp_path: Path, network: Any) -> None:
+    import onnx
+
+    top = write(tmp_path, VAMC.replace("    input:", "    data:"))
+    onnx.save(network, tmp_path / "net.onnx")  # data (batch, 3, height, width)
+    assert kinds(top) == []
+    network = onnx.ModelProto.FromString(network.SerializeToString())
+    network.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 192
+    onnx.save(network, tmp_path / "net.onnx")
+    (found,) = audit([top]).findings
+    assert (found.kind, found.line) == ("shape", 4) and "1x3x184x320, and the input of" in found.message and "?x3x192x?" in found.message
+    write(tmp_path)
+    onnx.save(network, tmp_path / "net.onnx")
+    (found,) = audit([top]).findings
+    assert "has no input input" in found.message and found.hint == "its inputs: data"
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [({}, []), ({"ColorCvtCode": "NO_CHANGE"}, ["colour"]), ({"Std": [255, 256, 256]}, ["normalisation"]), ({"OimageWidth": 8}, ["shape"])],
+    ids=str,
+)
+def test_a_vdsp_json_that_is_no_longer_that_of_the_model_beside_it_is_found(
+    tmp_path: Path, changes: dict[str, Any], found: list[str]
+) -> None:
+    (tmp_path / "preprocess.json").write_bytes(canonical(read(vdsp())))
+    (tmp_path / "vdsp_params.json").write_text(json.dumps(vdsp(**changes)))
+    assert kinds(tmp_path) == found
+
+
+def test_what_the_zoo_emits_is_clean_and_wrong_as_soon_as_it_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workspaces import RECIPE, Small
+
+    stretched = re.sub(r"fit: .*", "fit: {type: stretch, width: 64, height: 64}", RECIPE)
+    Small.make(tmp_path).recipe(
+        ("normalize_then_resize", "resize_then_normalize"), ("  onnxruntime-fp32:\n", "  onnxruntime-fp16:\n"), text=stretched
+    )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    for kind, name in (("vamc", "tiny.yaml"), ("vdsp", "tiny-vdsp_params.json")):
+        assert run(["emit", kind, "tiny", "-t", "onnxruntime-fp16", "--save", f"out/{name}"]) == 0
+    report = audit([tmp_path / "out"])
+    assert len(report.pairs) == 1 and {one.kind for one in report.findings} <= {"path"}  # nothing is built yet
+    params = tmp_path / "out/tiny-vdsp_params.json"
+    params.write_text(params.read_text().replace("RGB2BGR", "NO_CHANGE"))
+    assert "colour" in kinds(tmp_path / "out")
+
+
+@pytest.mark.assets
+def test_the_tolerant_readers_say_what_the_strict_ones_do(assets: Path) -> None:
+    from zoo.document import read as document
+    from zoo.interop import process_ops
+    from zoo.interop.foreign import FORMATS
+
+    for path in (path for folder in ("vamc", "vdsp") for path in sorted((assets / "foreign" / folder).iterdir())):
+        kind = path.parent.name
+        data = document(path, "foreign").data
+        try:
+            strict = read(data) if kind == "vdsp" else process_ops.read(data["dataset"]["process_ops"])
+        except ZooError:
+            assert path.name == "ppcls_mobilenetv3.yaml"  # it crops, which no recipe does
+            continue
+        told = FORMATS[kind][1](document(path, "foreign"))
+        assert told.size and told.normalised and told.resize
+        assert told.size.value == strict.fit.affine((1, 1)).input[::-1]
+        assert told.resize.value == strict.fit.__struct_config__.tag
+        assert (told.normalised.value.centre, told.normalised.value.spread) == (strict.mean, strict.std)
+        assert told.colour is None or told.colour.value == strict.colour

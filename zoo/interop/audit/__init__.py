@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zoo.interop.audit import tensors
 from zoo.interop.audit.calibrating import calibration
+from zoo.interop.audit.compiled import compiled
 from zoo.interop.audit.files import RECIPE, File, collect
 from zoo.interop.audit.finding import Finding, finding
 from zoo.interop.audit.pairs import Pair, pairs
@@ -65,6 +66,7 @@ def _alone(file: File) -> Iterator[Finding]:
     yield from _vdsp(file) if file.kind == "vdsp" else _keys(file)
     yield from tensors.alone(file)
     yield from references(file)
+    yield from compiled(file)
 
 
 def _keys(file: File) -> Iterator[Finding]:

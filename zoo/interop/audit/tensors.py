@@ -32,7 +32,7 @@ def alone(file: File) -> Iterator[Finding]:
         told = described(file)
         for at, shape in open_model_zoo.shapes(root):
             if told.shape and shape != told.shape.value:
-                yield _other("shape", at, f"converted with {_sizes(shape)}, and input_info says {_sizes(told.shape.value)}", told.shape)
+                yield _other("shape", at, f"converted with {sizes(shape)}, and input_info says {sizes(told.shape.value)}", told.shape)
     elif file.kind == "mmpose":
         yield from _mmpose(root)
 
@@ -44,12 +44,12 @@ def together(build: File, params: File) -> Iterator[Finding]:
     if yaml.resize and chip.resize and yaml.resize.value != chip.resize.value:
         yield _differ("resize", chip.resize, yaml.resize, f"{chip.resize.value}, and the build YAML does {yaml.resize.value}")
     elif yaml.scaled and chip.scaled and yaml.scaled.value not in (chip.scaled.value, chip.scaled.value[::-1]):
-        text = f"it crops from {_sizes(chip.scaled.value)}, the build YAML from {_sizes(yaml.scaled.value)}"
+        text = f"it crops from {sizes(chip.scaled.value)}, the build YAML from {sizes(yaml.scaled.value)}"
         yield _differ("resize", chip.scaled, yaml.scaled, text)
     if yaml.interpolation and chip.interpolation and _method(yaml.interpolation.value) != _method(chip.interpolation.value):
         text = f"{chip.interpolation.value}, and the build YAML says {yaml.interpolation.value}"
         yield _differ("interpolation", chip.interpolation, yaml.interpolation, text)
-    if yaml.pad and chip.pad and not _close(yaml.pad.value, chip.pad.value):
+    if yaml.pad and chip.pad and not close(yaml.pad.value, chip.pad.value):
         yield _differ("padding", chip.pad, yaml.pad, f"it pads with {list(chip.pad.value)}, the build YAML with {list(yaml.pad.value)}")
     yield from _colour(yaml, chip)
     if yaml.normalised and chip.normalised and not _same(yaml.normalised.value, chip.normalised.value):
@@ -68,20 +68,20 @@ def measured(model: File, check: File) -> Iterator[Finding]:
     if (tall or wanted[0]) == wanted[0] and (wide or wanted[1]) == wanted[1]:
         return
     free = " with the other side free" if None in (tall, wide) else ""
-    text = f"the figure is measured at {_side(tall, wide)}{free}, and {model.path.name} declares {_sizes(wanted)}"
+    text = f"the figure is measured at {_side(tall, wide)}{free}, and {model.path.name} declares {sizes(wanted)}"
     hint = "it is not the figure of the shape that is declared and compiled: publish it with its size, or measure that one"
     yield finding(used.place, "shape", text, hint, declared.place)
 
 
 def _side(tall: int | None, wide: int | None) -> str:
-    return _sizes((tall, wide)) if tall and wide else f"height {tall}" if tall else f"width {wide}"
+    return sizes((tall, wide)) if tall and wide else f"height {tall}" if tall else f"width {wide}"
 
 
 def _vamc(root: Cursor, told: Described) -> Iterator[Finding]:
     if told.size and told.compiled and None not in told.size.value:
         wanted = told.compiled.value
         if told.size.value not in (wanted, wanted[::-1]):
-            text = f"process_ops gives {_sizes(told.size.value)}, and frontend.shape compiles {_sizes(wanted)}"
+            text = f"process_ops gives {sizes(told.size.value)}, and frontend.shape compiles {sizes(wanted)}"
             yield finding(told.size.place, "shape", text, "the network refuses one of them: make them equal", told.compiled.place)
     for op in root.at("dataset", "process_ops").items():
         if op.at("type").value == "Normalize":
@@ -121,7 +121,7 @@ def _mmpose(root: Cursor) -> Iterator[Finding]:
         name, weights = model.at("Name"), model.at("Weights")
         here, there = mmpose.size_of(name), mmpose.size_of(weights)
         if here and there and here != there:
-            text = f"the model is called {_sizes(here)} and its weights {_sizes(there)}"
+            text = f"the model is called {sizes(here)} and its weights {sizes(there)}"
             yield finding(weights.place, "shape", text, "take the weights that belong to the name", name.place)
 
 
@@ -135,7 +135,7 @@ def _size(yaml: Described, chip: Described) -> Iterator[Finding]:
     for told, kind, what in cases:
         # of `size` in process_ops nobody says which side comes first
         if told and told.value not in (chip.size.value, chip.size.value[::-1] if kind == "size" else chip.size.value):
-            text = f"the network is given {_sizes(chip.size.value)}, and {what} {_sizes(told.value)}"
+            text = f"the network is given {sizes(chip.size.value)}, and {what} {sizes(told.value)}"
             yield finding(
                 chip.size.place, kind, text, "make OimageHeight and OimageWidth, process_ops and frontend.shape equal", told.place
             )
@@ -181,10 +181,11 @@ def _other(kind: Kind, at: Cursor, text: str, other: Stated[object]) -> Finding:
 
 
 def _same(one: Normalised, other: Normalised) -> bool:
-    return _close(one.centre, other.centre) and _close(one.spread, other.spread)
+    return close(one.centre, other.centre) and close(one.spread, other.spread)
 
 
-def _close(one: Triple, other: Triple) -> bool:
+def close(one: Triple, other: Triple) -> bool:
+    """Whether three values are equal as far as float16 keeps them."""
     return all(math.isclose(a, b, rel_tol=RELATIVE, abs_tol=ABSOLUTE) for a, b in zip(one, other, strict=True))
 
 
@@ -192,6 +193,6 @@ def _method(name: str) -> str:
     return name.lower().removeprefix("inter_").removeprefix("bi")
 
 
-def _sizes(sizes: tuple[int | None, ...]) -> str:
+def sizes(sizes: tuple[int | None, ...]) -> str:
     """A shape, or a height and a width, as people write them."""
     return "x".join(map(str, sizes))
