@@ -152,6 +152,20 @@ def test_a_json_that_describes_another_tensor_is_found(tmp_path: Path, changes: 
 
 
 @pytest.mark.parametrize(
+    ("form", "code", "found"),
+    [
+        ("RGB_PLANAR", "RGB2BGR", ["colour"]),
+        ("BGR888", "NO_CHANGE", ["colour"]),
+        ("RGB_PLANAR", "NO_CHANGE", []),
+        ("BGR888", "BGR2RGB", []),
+    ],
+)
+def test_without_a_colour_step_a_build_yaml_calibrates_on_rgb(tmp_path: Path, form: str, code: str, found: list[str]) -> None:
+    top = write(tmp_path, VAMC.replace("    - type: CvtColor\n      code: RGB2BGR\n", ""), IimageFormat=form, ColorCvtCode=code)
+    assert kinds(top) == found
+
+
+@pytest.mark.parametrize(
     ("was", "wrong", "kind", "hint"),
     [
         ("calibrate_mode", "alibrate_mode", "key", "did you mean calibrate_mode?"),

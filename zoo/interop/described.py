@@ -61,7 +61,6 @@ class Described:
     scaled: Stated[tuple[int, int]] | None = None
     interpolation: Stated[str] | None = None
     colour: Stated[Colour] | None = None
-    converts: bool = False
     normalised: Stated[Normalised] | None = None
     pad: Stated[Triple] | None = None
     notes: Mapping[str, str] = field(default_factory=dict)

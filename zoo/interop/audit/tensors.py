@@ -148,11 +148,9 @@ def _colour(yaml: Described, chip: Described) -> Iterator[Finding]:
     if yaml.colour and yaml.colour.value != chip.colour.value:
         text = f"the network is given {chip.colour.value.upper()}, the build YAML calibrates on {yaml.colour.value.upper()}"
         yield _differ("colour", chip.colour, yaml.colour, text)
-    elif not yaml.colour and chip.converts:
-        order = chip.colour.value.upper()
-        text = f"the network is given {order} ({chip.colour.said}), and the build YAML has no colour step"
-        code = "RGB2BGR" if order == "BGR" else "BGR2RGB"
-        hint = f"they agree only where DecodeImage gives {order}: where it does not, add {{type: CvtColor, code: {code}}} to process_ops"
+    elif not yaml.colour and chip.colour.value == "bgr":
+        text = f"the network is given BGR ({chip.colour.said}), and the build YAML has no colour step"
+        hint = "they agree only where DecodeImage gives BGR, and vamc's files use it as RGB: add {type: CvtColor, code: RGB2BGR} to process_ops"
         yield finding(chip.colour.place, "colour", text, hint, yaml.where)
 
 

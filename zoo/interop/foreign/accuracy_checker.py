@@ -58,7 +58,7 @@ def described(document: Document) -> Described:
         if kind == "resize":
             found = _resize(step, found)
         elif kind in ("bgr_to_rgb", "rgb_to_bgr"):
-            found = replace(found, colour=stated("rgb" if kind == "bgr_to_rgb" else "bgr", step.at("type")), converts=True)
+            found = replace(found, colour=stated("rgb" if kind == "bgr_to_rgb" else "bgr", step.at("type")))
         elif kind == "normalization":
             mean = step.at("mean").three() if step.at("mean").exists else (0.0, 0.0, 0.0)
             std = step.at("std").three() if step.at("std").exists else (1.0, 1.0, 1.0)

@@ -54,7 +54,7 @@ def described(document: Document) -> Described:
     for argument in root.at("model_optimizer_args").items():
         text = argument.text() or ""
         if text.startswith("--reverse_input_channels"):
-            found = replace(found, colour=stated("rgb", argument, "--reverse_input_channels"), converts=True)
+            found = replace(found, colour=stated("rgb", argument, "--reverse_input_channels"))
         for key in ("--mean_values", "--scale_values"):
             values = values_of(text) if text.startswith(key) else None
             if values:

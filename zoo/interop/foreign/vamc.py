@@ -143,7 +143,7 @@ def _colour(op: Cursor, found: Described) -> Described:
     match = re.search(r"(?:RGB|BGR)2(RGB|BGR)", (code.text() or "").upper())
     if not match:
         return found
-    return replace(found, colour=stated("rgb" if match[1] == "RGB" else "bgr", code), converts=True)
+    return replace(found, colour=stated("rgb" if match[1] == "RGB" else "bgr", code))
 
 
 def _normalize(op: Cursor, found: Described) -> Described:

@@ -77,4 +77,4 @@ def _colour(config: Cursor, found: Described) -> Described:
     order = turned[1] if turned else arriving
     if order not in ("rgb", "bgr"):
         return found
-    return replace(found, colour=stated("rgb" if order == "rgb" else "bgr", code, f"{form} {name}".strip()), converts=bool(turned))
+    return replace(found, colour=stated("rgb" if order == "rgb" else "bgr", code, f"{form} {name}".strip()))
