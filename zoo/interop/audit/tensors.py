@@ -150,7 +150,7 @@ def _colour(yaml: Described, chip: Described) -> Iterator[Finding]:
         yield _differ("colour", chip.colour, yaml.colour, text)
     elif not yaml.colour and chip.colour.value == "bgr":
         text = f"the network is given BGR ({chip.colour.said}), and the build YAML has no colour step"
-        hint = "they agree only where DecodeImage gives BGR, and vamc's files use it as RGB: add {type: CvtColor, code: RGB2BGR} to process_ops"
+        hint = "they agree only where DecodeImage gives BGR; vamc's own files take RGB from it: add {type: CvtColor, code: RGB2BGR}"
         yield finding(chip.colour.place, "colour", text, hint, yaml.where)
 
 
