@@ -23,7 +23,7 @@ def bundle(preprocess: Preprocess) -> Bundle:
     out = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 3, "height", "width"])
     graph = helper.make_graph([helper.make_node("Relu", ["data"], ["out"])], "tiny", [data], [out])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    return Bundle(model, preprocess, Provenance(source="file", files={}))
+    return Bundle(model, preprocess, Provenance(source="file", files={}, licence="ours", use="any"))
 
 
 def test_both_descriptions_lie_beside_the_model_and_say_the_same(tmp_path: Path) -> None:

@@ -172,6 +172,15 @@ def test_build_tells_what_became_of_each_target_and_copies_models(built: Small, 
     assert not (built.root / row["folder"] / "vdsp_params.json").exists(), "vdsp cannot say a width that follows the image"
 
 
+def test_torchscript_is_exported_held_against_pytorch_and_copied(built: Small, zoo: Zoo) -> None:
+    built.recipe(("  shape: [1, 3, 64, 64]\n", "  shape: [1, 3, 64, 64]\n  torchscript: tiny.pt\n"))
+    found = zoo("build", "tiny", "--copy", "out")
+    assert found.code == 0 and {path.name for path in Path("out/tiny").iterdir()} == {"onnxruntime-fp32", "tiny.pt"}
+    done = [json.loads(path.read_text()) for path in Path(".zoo/actions").glob("*.json")]
+    reports = [json.loads(Path(".zoo/objects", one["artifact"], "report.json").read_text()) for one in done if one["id"] == "tiny/parity"]
+    assert any("TorchScript" in {one["candidate"] for one in report["comparisons"]} for report in reports)
+
+
 def test_build_says_that_nothing_was_compared_where_there_are_no_images(built: Small, zoo: Zoo) -> None:
     shutil.rmtree("coco")
     shutil.rmtree("other")

@@ -1,8 +1,10 @@
-"""A PyTorch module as a runner: what parity is measured against. No target: nothing is compiled."""
+"""A PyTorch module or a TorchScript file as a runner: what parity is measured against. No target: nothing is compiled."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,18 @@ class Torch(Runner):
         self._threads = threads
         self.inputs = {input: TensorSpec(shape, "float32")}
         self.outputs = {name: TensorSpec((None,) * len(shape), "float32") for name in outputs}
+
+    @classmethod
+    def from_torchscript(cls, path: Path, outputs: Sequence[str]) -> Torch:
+        """Open a TorchScript file, by itself. Raises StepFailed where it is none."""
+        torch = require("torch")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's own news about its successors
+                module = torch.jit.load(path, map_location="cpu")
+        except (OSError, RuntimeError, ValueError) as error:
+            raise StepFailed(f"{path.name} cannot be opened as TorchScript: {error}", "export it again: `zoo build --again`") from error
+        return cls(module.eval(), outputs)
 
     @property
     def computed_in(self) -> str:

@@ -17,7 +17,11 @@ from zoo.licence import Purpose
 @options.licence
 @options.running
 @click.option(
-    "--copy", "copy_to", metavar="FOLDER", type=click.Path(file_okay=False), help="Also copy the compiled models to FOLDER/RECIPE/TARGET/."
+    "--copy",
+    "copy_to",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False),
+    help="Also copy the compiled models to FOLDER/RECIPE/TARGET/, and TorchScript to FOLDER/RECIPE/.",
 )
 @options.as_json
 @options.workspace

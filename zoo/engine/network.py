@@ -46,7 +46,12 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
     images = parity_images(recipe, workspace, context, wish)
     if images:
         step = MeasureParity(
-            model=recipe.model, gate=workspace.gates.export, dataset=images, images=PARITY_IMAGES, renamed=renamed(recipe.edits)
+            model=recipe.model,
+            torchscript=recipe.export.torchscript,
+            gate=workspace.gates.export,
+            dataset=images,
+            images=PARITY_IMAGES,
+            renamed=renamed(recipe.edits),
         )
         story.add(Action(f"{recipe.name}/parity", step, {"weights": weights, "exported": exported, "model": model, **story.photos(images)}))
 

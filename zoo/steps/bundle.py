@@ -50,15 +50,18 @@ class Bundle:
         from zoo.edits.graph import checked
 
         graph = checked(self.graph)
-        known = {"zoo.preprocess": canonical(self.preprocess).decode(), "zoo.weights": canonical(self.provenance).decode()}
         del graph.metadata_props[:]
-        for key, value in known.items():
+        for key, value in self.said().items():
             graph.metadata_props.add(key=key, value=value)
         onnx.save(graph, out / MODEL)
         write_bytes(out / PREPROCESS, canonical(self.preprocess) + b"\n")
         with suppress(vdsp.Unsayable):
             write_text(out / VDSP, vdsp.text(self.preprocess))
         self.provenance.write(out)
+
+    def said(self) -> dict[str, str]:
+        """What a model's own file says about it: the two records, as JSON."""
+        return {"zoo.preprocess": canonical(self.preprocess).decode(), "zoo.weights": canonical(self.provenance).decode()}
 
 
 def preprocess(folder: Path) -> Preprocess:

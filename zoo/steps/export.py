@@ -1,4 +1,4 @@
-"""Weights and an architecture become an ONNX file that explains itself."""
+"""Weights and an architecture become files that explain themselves: ONNX, and TorchScript where it is wanted."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import Meta
 
 from zoo.context import Context
+from zoo.measure.isolated import run_isolated
 from zoo.models import Model
 from zoo.optional import require
 from zoo.pose.preprocess import Preprocess
 from zoo.record import Record
+from zoo.steps import torchscript
 from zoo.steps.bundle import Bundle
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
@@ -34,10 +36,17 @@ class Export(Record, frozen=True, kw_only=True):
         "height",
         "width",
     )
+    torchscript: Annotated[
+        str,
+        Meta(
+            description="also write the network as TorchScript, under this name; it takes any batch and size. Empty: do not",
+            pattern=r"^([\w-][\w.-]*\.pt)?$",
+        ),
+    ] = ""
 
 
 class ExportOnnx(Step, frozen=True, kw_only=True, tag="export"):
-    """Build the module, load the weights strictly, write `model.onnx` with its records beside it."""
+    """Build the module, load the weights strictly, write `model.onnx` with its records beside it, and TorchScript."""
 
     model: Model
     export: Export
@@ -48,7 +57,7 @@ class ExportOnnx(Step, frozen=True, kw_only=True, tag="export"):
         return ("torch", "onnx")
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `weights`; writes model.onnx and its records."""
+        """Reads `weights`; writes model.onnx, its records, and the TorchScript file that `export` names."""
         module, provenance = load(self.model, given["weights"], context)
         context.report("exporting")
         torch = require("torch")
@@ -72,7 +81,18 @@ class ExportOnnx(Step, frozen=True, kw_only=True, tag="export"):
         graph = onnx.load(path)
         path.unlink()
         graph.ir_version = self.export.ir
-        Bundle(graph, self.preprocess, provenance).write(out)
+        bundle = Bundle(graph, self.preprocess, provenance)
+        bundle.write(out)
+        if self.export.torchscript:
+            context.report("tracing")
+            # from a process of its own, so that its bytes do not depend on what was exported before
+            run_isolated(trace, self.model, given["weights"], self.export, out, bundle.said(), context=context)
+
+
+def trace(model: Model, weights: Path, export: Export, out: Path, said: Mapping[str, str], context: Context) -> None:
+    """Write the TorchScript file."""
+    module, _ = load(model, weights, context)
+    torchscript.write(module, export.shape, out / export.torchscript, said)
 
 
 def load(model: Model, folder: Path, context: Context) -> tuple[torch.nn.Module, Provenance]:

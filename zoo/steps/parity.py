@@ -58,11 +58,13 @@ class Stage:
 class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
     """Run every stage on the same images and hold each against the first.
 
-    With `model`, the first is the PyTorch module and the others the exported and the edited ONNX file;
-    with `backend`, the first is the edited ONNX file and the other the compiled target.
+    With `model`, the first is the PyTorch module and the others the exported and the edited ONNX file, and the exported
+    TorchScript file where there is one; with `backend`, the first is the edited ONNX file and the other the compiled target.
     """
 
     model: Model | None = None
+    torchscript: str = ""
+    """The name of the TorchScript file beside the exported ONNX file."""
     backend: Backend | None = None
     gate: Gate
     dataset: Dataset
@@ -126,9 +128,12 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
         if self.model:
             from zoo.backends.torch import Torch
 
+            exported, outputs = given["exported"], tuple(self.model.outputs)
             module = load(self.model, given["weights"], context)[0]
-            torch = Stage("PyTorch", partial(Torch, module, tuple(self.model.outputs)), given["exported"])
-            return (torch, onnx("exported ONNX", given["exported"]), onnx("edited ONNX", given["model"]))
+            stages = [Stage("PyTorch", partial(Torch, module, outputs), exported)]
+            if self.torchscript:
+                stages.append(Stage("TorchScript", partial(Torch.from_torchscript, exported / self.torchscript, outputs), exported))
+            return (*stages, onnx("exported ONNX", exported), onnx("edited ONNX", given["model"]))
         if self.backend is None:
             raise AssertionError("parity of nothing")
         target = Stage("target", partial(self.backend.open, given["compiled"], threads=context.threads), given["compiled"])
