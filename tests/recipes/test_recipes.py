@@ -12,10 +12,13 @@ import yaml
 from workspaces import picture
 
 from zoo.cli import run
+from zoo.recipe.model import Recipe
 from zoo.recipe.workspace import open_place, read_recipe
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
+PIPELINES = [name for name in RECIPES if "pipeline" in yaml.safe_load((ROOT / f"recipes/{name}.yaml").read_text())]
+NETWORKS = [name for name in RECIPES if name not in PIPELINES]
 Zoo = Callable[..., list[Any]]
 
 
@@ -42,10 +45,11 @@ def test_every_recipe_offers_every_kind_of_target_and_names_its_editors_schema(n
     }
     for backend in ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"):
         assert {(backend, "fp32"), (backend, "int8")} <= kinds
-    assert place.find(name).read_text().startswith("# yaml-language-server: $schema=../docs/schema/recipe.json\n")
+    schema = "pipeline" if name in PIPELINES else "recipe"
+    assert place.find(name).read_text().startswith(f"# yaml-language-server: $schema=../docs/schema/{schema}.json\n")
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_tensorrt_rtx_builds_every_precision_of_every_recipe(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,7 +57,7 @@ def test_tensorrt_rtx_builds_every_precision_of_every_recipe(
         pytest.importorskip(module)
     place = open_place(str(ROOT))
     recipe = read_recipe(place.find(name), place)
-    assert recipe.calibration is not None
+    assert isinstance(recipe, Recipe) and recipe.calibration is not None
     datasets = {dataset: {"type": "folder", "images": "pictures"} for evaluation in recipe.evaluate for dataset in evaluation.datasets}
     # the graph is what is built, and it is the same whatever the weights and the pictures
     root = workspace(tmp_path, datasets={**datasets, recipe.calibration.dataset: {"type": "folder", "images": "others"}}, mirrors=[])
