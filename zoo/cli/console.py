@@ -12,8 +12,11 @@ WIDEST = 10_000
 
 
 def print_table(table: Table) -> None:
-    """Print `table` with every row on one line: a terminal that is too narrow wraps it, a file keeps it whole."""
-    console = Console(width=Console(width=WIDEST).measure(table).maximum, highlight=False)
+    """Print `table` with every row on one line: a terminal that is too narrow wraps it, a file keeps it whole.
+
+    Its cells are text as it stands: what looks like rich's markup (`pose-zoo[tensorrt]`) or a name of an emoji is none."""
+    widest = Console(width=WIDEST, markup=False, emoji=False).measure(table).maximum
+    console = Console(width=widest, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         console.print(table)
     # the padding of the last column would make a narrow terminal wrap rows that fit

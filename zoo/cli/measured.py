@@ -51,5 +51,5 @@ def show(results: Sequence[Result]) -> None:
             table.add_row(*built.cells(row))
         print_table(table)
         for line in built.lines:
-            console.print(f"[dim]{line}[/]", highlight=False)
+            console.print(line, style="dim", highlight=False, markup=False, emoji=False)
         console.print()

@@ -10,6 +10,7 @@ from types import TracebackType
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from zoo.context import Progress
 from zoo.engine.execute import Outcome
@@ -53,7 +54,7 @@ class Teller:
                 self._live.update(self._picture())
             elif now - self._said.setdefault(news.action, now) > PAUSE:
                 self._said[news.action] = now
-                self._console.print(f"        {news.action}: {_words(news, now - started)}", markup=False)
+                self._console.print(f"        {news.action}: {_words(news, now - started)}", markup=False, emoji=False)
 
     def finished(self, outcome: Outcome) -> None:
         """An action's end."""
@@ -67,12 +68,12 @@ class Teller:
                 took = f"  [dim]{outcome.seconds:.1f} s[/]" if outcome.state == "made" else ""
                 self._console.print(f"  {MARKS[outcome.state]}  {outcome.action.id}{took}")
             if outcome.verdict:
-                self._console.print(f"    [red]{outcome.verdict}[/]")
+                self._console.print(f"    {outcome.verdict}", style="red", markup=False, emoji=False)
             if outcome.state == "failed" and outcome.error:
                 text = str(outcome.error)
                 if isinstance(outcome.error, Bug) and not self._verbose:
                     text = f"{outcome.error.message.strip().splitlines()[-1]}\n  a bug: the traceback is in {self._path}"
-                self._console.print("    " + text.replace("\n", "\n    "), markup=False)
+                self._console.print("    " + text.replace("\n", "\n    "), markup=False, emoji=False)
 
     def _note(self, line: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +84,9 @@ class Teller:
         now = time.monotonic()
         table = Table.grid(padding=(0, 2))
         for news, started in self._news.values():
-            table.add_row(f"[cyan]{self._count + 1}/{self._total}[/]", news.action, _words(news, now - started))
+            count = Text(f"{self._count + 1}/{self._total}", style="cyan")
+            # as Text: a bracket in a file's name is no markup
+            table.add_row(count, Text(news.action), Text(_words(news, now - started)))
         return table
 
 

@@ -1,0 +1,68 @@
+"""What is printed is the text that was given: nothing in it is markup, and nothing is cut off."""
+
+from pathlib import Path
+
+import pytest
+from rich.table import Table
+from rich.text import Text
+from stepping import Write
+
+from zoo.cli.console import print_table
+from zoo.cli.progress import Teller
+from zoo.context import Progress
+from zoo.engine.action import Action
+from zoo.engine.execute import Outcome
+from zoo.errors import StepFailed
+
+#: what rich would take for a style, for the end of one, and for a smiling hand
+TEXTS = ["pip install 'pose-zoo[tensorrt]'", "[/]", "[bold]x", "a[1]:hand:.jpg", "\\[red]", "[" * 30]
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("plain")
+def test_cells_headings_and_titles_of_a_table_are_printed_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    for text in TEXTS:
+        table = Table(title=text, box=None, pad_edge=False)
+        table.add_column(text, overflow="fold")
+        table.add_column("second")
+        table.add_row(text, text)
+        print_table(table)
+        title, heading, row = capsys.readouterr().out.splitlines()
+        assert title.strip() == text and heading.split("  ")[0].strip() == text, "the heading"
+        assert row.count(text) == 2
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_style_that_is_meant_is_still_one(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name")
+    table.add_row(Text("tiny", style="bold"))
+    print_table(table)
+    assert capsys.readouterr().out.splitlines()[1] == "tiny"
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("terminal", [False, True])
+def test_news_verdicts_and_errors_are_told_as_they_stand(
+    terminal: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "200")
+    for text in TEXTS:
+        action = Action("tiny/x", Write(text=""), {})
+        with Teller(tmp_path / "log", verbose=False, quiet=False, total=1) as teller:
+            teller.heard(Progress(action.id, text, 1, 2, "images"))
+            if terminal:
+                teller._live.refresh()  # type: ignore[union-attr]
+            teller.finished(Outcome(action, "known", verdict=f"verdict {text}"))
+            teller.finished(Outcome(action, "failed", error=StepFailed(f"message {text}", f"hint {text}")))
+        said = capsys.readouterr().err
+        for words in (f"verdict {text}", f"message {text}", f"hint {text}", *([f"{text} 1/2 images"] if terminal else [])):
+            assert words in said
