@@ -69,6 +69,8 @@ class BodyHandsModel(PoseModel):
         return [joined(poses, [(crop, next(found)) for crop in of_image]) for poses, of_image in zip(bodies, crops, strict=True)]
 
     def close(self) -> None:
-        """Close both."""
-        self.body.close()
-        self.hand.close()
+        """Close both, the second even where the first fails."""
+        try:
+            self.body.close()
+        finally:
+            self.hand.close()
