@@ -185,3 +185,13 @@ def test_a_wrong_declaration_is_refused(wrong: dict[str, Any]) -> None:
 
 def picture(width: int, height: int) -> Any:
     return np.random.default_rng(5).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_a_strip_whose_input_would_take_the_machines_memory_is_refused_before_any_is_taken() -> None:
+    preprocess = Preprocess(fit=Height(height=368))
+    with pytest.raises(ZooError, match="an image of 640x1 pixels would become an input of 235520x368") as error:
+        preprocess.prepare(np.zeros((1, 640, 3), np.uint8))
+    assert "crop it" in error.value.hint
+    # a panorama at the largest of four scales is none
+    assert Preprocess(fit=Height(height=736)).prepare(np.zeros((100, 1200, 3), np.uint8))[0].shape == (1, 3, 736, 8832)
+    assert Preprocess(fit=Stretch(width=432, height=368)).prepare(np.zeros((1, 640, 3), np.uint8))[0].shape == (1, 3, 368, 432)

@@ -19,6 +19,8 @@ from zoo.record import Record
 
 Order = Literal["resize_then_normalize", "normalize_then_resize"]
 Positive = Annotated[float, Meta(gt=0)]
+#: pixels of an input: eight times what the largest of several scales asks of a photograph
+LARGEST = 1 << 23
 
 __all__ = ["Fit", "Order", "Preprocess"]
 
@@ -69,13 +71,16 @@ class Preprocess(Record, frozen=True, kw_only=True):
     def prepare(self, image: NDArray[np.uint8], box: NDArray[Any] | None = None) -> tuple[NDArray[np.float32], Affine]:
         """`image` (H, W, 3) 8-bit BGR -> the tensor (1, 3, h, w) float32 in `colour` order, and its `Affine`.
 
-        The image is only read. Raises ZooError when it is no such array, or when a `box` (4,) is given to a fit
-        that looks at whole images (all of today's do).
+        The image is only read. Raises ZooError when it is no such array, when it is a strip whose input would have more than
+        `LARGEST` pixels, or when a `box` (4,) is given to a fit that looks at whole images (all of today's do).
         """
         _check(image, box)
         affine = self.fit.affine((image.shape[1], image.shape[0]))
         channels = (0, 1, 2) if self.colour == "bgr" else (2, 1, 0)
         width, height = affine.input
+        if width * height > LARGEST:
+            what = f"an image of {image.shape[1]}x{image.shape[0]} pixels would become an input of {width}x{height}"
+            raise ZooError(what, f"more than {LARGEST} pixels take the machine's memory: crop it, or use a fit of fixed size")
         tensor = np.empty((1, 3, height, width), np.float32)
         left, top, across, down = affine.content
         inside = (slice(top, top + down), slice(left, left + across))
