@@ -44,6 +44,7 @@ def command(names: Sequence[str], everything: bool, as_json: bool, workspace: st
                 faults += error.problems
             else:
                 faults += overlaps(path, recipe, place.declared, session.context)
+    faults = list(dict.fromkeys(faults))  # a part's own are found again in every pipeline
     if as_json:
         click.echo(msgspec.json.encode([vars(fault) for fault in faults]).decode())
     else:

@@ -72,13 +72,10 @@ class Place:
     def find(self, text: str) -> Path:
         """The file of a recipe that is named by path or by name. Raises UsageError with the nearest name."""
         named = Path(text)
-        if named.suffix in {".yaml", ".yml"} or named.exists():
-            if named.is_file():
-                return named
-            if (self.root / named).is_file():
-                return self.root / named
-        elif (self.recipes / f"{text}.yaml").is_file():
-            return self.recipes / f"{text}.yaml"
+        # a folder of that name (`zoo build --copy .` makes one) is in nobody's way
+        for path in (self.recipes / f"{text}.yaml", named, self.root / named):
+            if path.is_file():
+                return path
         import difflib
 
         names = [path.stem for path in self.files()]
@@ -126,7 +123,7 @@ def machine_name(declared: Workspace) -> str:
         raise UsageError(f"ZOO_MACHINE: {name!r} names no machine", "lower-case letters, digits, _ . -") from error
 
 
-def _document(path: Path, help: str) -> Document:
+def _document(path: Path, help: str = "`zoo new` writes a recipe to start from") -> Document:
     """A document of a format that this zoo reads. Nothing more is said of another: its keys may mean other things."""
     document = read(path)
     version = document.data.get("format") if isinstance(document.data, dict) else None
@@ -138,10 +135,13 @@ def _document(path: Path, help: str) -> Document:
 
 def read_recipe(path: Path, place: Place) -> AnyRecipe:
     """Read one recipe and hold it against its workspace. Raises RecipeError with all its problems."""
-    document = _document(path, "`zoo new` writes a recipe to start from")
-    if isinstance(document.data, dict) and "pipeline" in document.data:
-        return _composite(document, place)
-    return _single(document, place)
+    document = _document(path)
+    return _composite(document, place) if _joins(document) else _single(document, place)
+
+
+def _joins(document: Document) -> bool:
+    """Whether it is a recipe that is made of recipes."""
+    return isinstance(document.data, dict) and "pipeline" in document.data
 
 
 def _single(document: Document, place: Place) -> Recipe:
@@ -167,23 +167,22 @@ def _composite(document: Document, place: Place) -> Composite:
     faults: list[Problem] = []
     for role, name in declared.pipeline.parts.items():
         try:
-            part = read_recipe(place.find(name), place)
+            part = _document(place.find(name))
+            if _joins(part):
+                faults.append(document.problem(("pipeline", role), f"{name} is a pipeline itself: name recipes of one network each"))
+            else:
+                parts[role] = _single(part, place)
         except UsageError as error:
             faults.append(document.problem(("pipeline", role), f"{error.message}; {error.hint}"))
         except RecipeError as error:
             faults += error.problems
-        else:
-            if isinstance(part, Recipe):
-                parts[role] = part
-            else:
-                faults.append(document.problem(("pipeline", role), f"{name} is a pipeline itself: name recipes of one network each"))
     if faults := faults + problems(document, declared, parts, place.declared):
-        raise RecipeError(faults)
+        raise RecipeError(list(dict.fromkeys(faults)))
     return Composite(declared, parts)
 
 
 def read_all(paths: Sequence[Path], place: Place) -> list[AnyRecipe]:
-    """Read many recipes; raises one RecipeError with the problems of all of them."""
+    """Read many recipes; raises one RecipeError with the problems of all of them, those of a part of several once."""
     recipes: list[AnyRecipe] = []
     faults: list[Problem] = []
     for path in paths:
@@ -192,5 +191,5 @@ def read_all(paths: Sequence[Path], place: Place) -> list[AnyRecipe]:
         except RecipeError as error:
             faults += error.problems
     if faults:
-        raise RecipeError(faults)
+        raise RecipeError(list(dict.fromkeys(faults)))
     return recipes
