@@ -10,7 +10,6 @@ with zoo.api.load("openpose_mobilenet", "onnxruntime-fp32") as model:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +20,8 @@ from numpy.typing import NDArray
 from zoo.context import Context, Progress
 from zoo.engine.action import Action, needed
 from zoo.engine.execute import Outcome, execute
-from zoo.engine.joint import open_on, parts_on
-from zoo.engine.plan import plan
+from zoo.engine.joint import open_on, runs_on
+from zoo.engine.plan import named, plan
 from zoo.engine.store import Store
 from zoo.engine.wish import Plan, Wish
 from zoo.errors import StepFailed, UsageError
@@ -65,12 +64,7 @@ def load(
     recipe = read_recipe(place.find(name), place)
     purpose = licence or place.declared.licence
     require([of_recipe(recipe)], purpose)
-    if target not in recipe.targets:
-        near = difflib.get_close_matches(target, recipe.targets, 1)
-        hint = f"did you mean {near[0]}?" if near else f"its targets: {', '.join(recipe.targets)}"
-        raise UsageError(f"{recipe.name} has no target {target}", hint)
-    parts = parts_on(recipe, target, place.declared)
-    if not all(part.backend.runs for part in parts.values()):
+    if not runs_on(recipe, named(recipe, target), place.declared):
         raise UsageError(f"{target} can be built but not run", "load another target; `zoo doctor` says which this machine runs")
     context = _listened(place.context(offline=offline), listener)
     actions = plan(recipe, place.declared, context, Wish(targets=(target,), rehearse=rehearse))

@@ -39,6 +39,7 @@ def command(form: Literal["vamc", "vdsp"], name: str, target: str | None, save: 
     zoo emit vamc my_model --target onnxruntime-int8 --save build.yaml
     """
     from zoo.cli.session import Session, relative
+    from zoo.engine.plan import named
     from zoo.errors import UsageError
     from zoo.files import write_text
     from zoo.interop import emit
@@ -49,13 +50,8 @@ def command(form: Literal["vamc", "vdsp"], name: str, target: str | None, save: 
     if not isinstance(recipe, Recipe):
         names = ", ".join(part.name for part in recipe.parts.values())
         raise UsageError(f"{recipe.name} is made of recipes, and each has an input of its own", f"name one of them: {names}")
-    if target is not None and target not in recipe.targets:
-        import difflib
-
-        near = difflib.get_close_matches(target, recipe.targets, 1)
-        raise UsageError(
-            f"{recipe.name} has no target {target}", f"did you mean {near[0]}?" if near else f"its targets: {', '.join(recipe.targets)}"
-        )
+    if target is not None:
+        named(recipe, target)
     if form == "vdsp":
         text = emit.vdsp_json(recipe, target)
     elif target is None:

@@ -19,7 +19,7 @@ from zoo.licence import Purpose
     "formats",
     multiple=True,
     type=click.Choice(["txt", "json", "coco", "openpose"]),
-    help="What is written (repeatable; default: txt). txt and coco are one file, json and openpose one for each image.",
+    help="What is written (repeatable; default: txt).",
 )
 @click.option("--draw", is_flag=True, help="Also write each image with its poses drawn, to FOLDER/drawn/.")
 @click.option("--target", "-t", metavar="TARGET", help="Run it on this target (default: the recipe's first that this machine can run).")
@@ -44,19 +44,21 @@ def command(
 ) -> int:
     """Find the people in images, and write down their keypoints.
 
-    PATHs are images or folders of images, with the folders in them. RECIPE is of one network or of several, such as a
-    body and its hands; what is not built yet is built first. An image that cannot be read is reported and passed over:
-    the exit code is 1 then. Every file is written whole or not at all.
+    PATHs are images or folders of images, with the folders in them (links to folders are not followed). RECIPE is of one
+    network or of several, such as a body and its hands; what is not built yet is built first. An image that cannot be
+    read is reported and passed over: the exit code is 1 then. Every file is written whole or not at all.
 
     \b
-      txt       predictions.txt, a line a keypoint: image person part index x y score
-      json      an image a file: people with box, score, and every keypoint or null
-      coco      predictions.json, COCO's results; hands as lefthand_kpts and righthand_kpts
-      openpose  an image a file, in the layout that OpenPose writes
+    In FOLDER, of an image sub/a.jpg of a folder that was named:
+      txt       predictions.txt, all images: a line a keypoint, image person part index x y score
+      coco      predictions.json, all images: COCO's results; hands as lefthand_kpts and righthand_kpts
+      json      json/sub/a.json: people with box, score, and every keypoint or null
+      openpose  openpose/sub/a_keypoints.json, in the layout that OpenPose writes
+      --draw    drawn/sub/a.jpg
 
     \b
       zoo predict openpose_mobilenet photos/ --save out --draw
-      zoo predict openpose_mobilenet_hand a.jpg b.jpg --save out --format json --format openpose
+      zoo predict openpose_mobilenet_landmark a.jpg b.jpg --save out --format json --format openpose
     """
     from pathlib import Path
 
@@ -64,35 +66,44 @@ def command(
     from zoo.cli.session import Session, exit_code, relative
     from zoo.cli.wishes import actions_for, usable
     from zoo.engine.action import needed
-    from zoo.engine.joint import open_on
+    from zoo.engine.joint import open_on, runs_on
+    from zoo.engine.plan import named
     from zoo.errors import Findings, UsageError
     from zoo.recipe.origin import of_artifact, require
     from zoo.steps.provenance import Provenance
 
     session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
     (recipe,) = session.permitted([name], everything=False)
-    target = target or usable(session, recipe)[0]
-    if target not in recipe.targets:
-        raise UsageError(f"{recipe.name} has no target {target}", f"its targets: {', '.join(recipe.targets)}")
+    declared = session.place.declared
+    chosen = named(recipe, target) if target else next((one for one in usable(session, recipe) if runs_on(recipe, one, declared)), None)
+    if chosen is None or not runs_on(recipe, chosen, declared):
+        running = [one for one in recipe.targets if runs_on(recipe, one, declared)]
+        only = f"{chosen} can be built but not run" if chosen else f"no target of {recipe.name} can be run"
+        raise UsageError(only, f"targets that run: {', '.join(running) or 'none'}")
     writer = Writer(Path(save), list(dict.fromkeys(formats)) or ["txt"], draw)
     inputs = gathered([Path(path) for path in paths], writer.folder)
+    writer.ready()
 
-    compiled = f"{recipe.name}/{target}/compile"
-    actions = needed(actions_for(session, [recipe], [target], rehearse=rehearse), compiled)
+    compiled = f"{recipe.name}/{chosen}/compile"
+    actions = needed(actions_for(session, [recipe], [chosen], rehearse=rehearse), compiled)
     outcomes = session.carry_out(actions, jobs=1, again=lambda _: False, fail_fast=True)
     artifact = outcomes[compiled].artifact if compiled in outcomes else None
     if artifact is None:
         return exit_code(list(outcomes.values()))
     # the artifact is asked as well as the recipe: what it was made from is written into it
-    require([of_artifact(f"{recipe.name}/{target}", artifact.path)], session.purpose)
+    require([of_artifact(f"{recipe.name}/{chosen}", artifact.path)], session.purpose)
 
-    declared = session.place.declared
-    with session.telling(f"{recipe.name}/{target}") as context, open_on(recipe, target, declared, artifact.path, context, batch) as model:
+    with session.telling(f"{recipe.name}/{chosen}") as context, open_on(recipe, chosen, declared, artifact.path, context, batch) as model:
         writer.write_all(model, inputs, batch, context)
     if Provenance.read(artifact.path).rehearsal:
         click.echo("a rehearsal: the weights are seeded, what was found means nothing", err=True)
     for file, reason in writer.bad:
         click.echo(f"passed over: {file}: {reason}", err=True)
-    images = len(inputs) - len(writer.bad)
-    click.echo(f"{writer.people} people in {images} images by {recipe.name} on {target}: {relative(writer.folder)}")
+    people, images = counted(writer.people, "person", "people"), counted(len(inputs) - len(writer.bad), "image", "images")
+    click.echo(f"{people} in {images} by {recipe.name} on {chosen}: {relative(writer.folder)}")
     return Findings.exit_code if writer.bad else 0
+
+
+def counted(number: int, one: str, several: str) -> str:
+    """`1 person`, `2 people`."""
+    return f"{number} {one if number == 1 else several}"

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from zoo.context import Context
 from zoo.datasets.images import BadImage, Images, Sample
-from zoo.errors import UsageError
+from zoo.errors import Cancelled, UsageError, ZooError
 from zoo.files import write_bytes, write_text
 from zoo.formats import FORMATS, Prediction
+from zoo.formats.prediction import poses_of
 from zoo.pipelines.estimator import Image, PoseModel
 from zoo.pose.draw import draw
 from zoo.pose.keypoints import Poses
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+DRAWN = "drawn"
 ALIKE = 4
 """Images in hand at once, in calls' worth: those of one shape among them share calls."""
 
@@ -24,15 +30,17 @@ ALIKE = 4
 def gathered(paths: Sequence[Path], output: Path) -> tuple[Sample, ...]:
     """The images that `paths` name: files as they are, of folders all that end like images, in order of their names.
 
-    Each is called by its path within what was named. What lies in the `output` is passed over.
-    Raises UsageError where there are none, or two would be called alike."""
+    Each is called by its path within what was named. Links to files are followed, links to folders inside of what was named are
+    not. Pictures that an earlier run drew in the `output` are passed over.
+    Raises UsageError where there are none, where two would be called alike, or where those pictures themselves are named."""
+    drawings = (output / DRAWN).resolve()
     found: dict[Path, str] = {}
     for path in paths:
-        if path.is_file():
-            found.setdefault(path, path.name)
-            continue
-        inside = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in ENDINGS and file.is_file()]
-        found |= {file: file.relative_to(path).as_posix() for file in inside if not file.resolve().is_relative_to(output.resolve())}
+        if path.resolve().is_relative_to(drawings):
+            raise UsageError(f"{path} lies in {output / DRAWN}, where pictures are drawn", "save to another folder")
+        for file, name in _images(path):
+            if not file.resolve().is_relative_to(drawings):
+                found.setdefault(Path(os.path.abspath(file)), name)  # noqa: PTH100 - resolve() would make one of a link and its file
     if not found:
         raise UsageError(f"there are no images in {', '.join(map(str, paths))}", f"images end in {', '.join(sorted(ENDINGS))}")
     twice = [name for name, count in Counter(found.values()).items() if count > 1]
@@ -42,63 +50,110 @@ def gathered(paths: Sequence[Path], output: Path) -> tuple[Sample, ...]:
     return tuple(Sample(index, path, name) for index, (path, name) in enumerate(found.items()))
 
 
+def _images(path: Path) -> Iterator[tuple[Path, str]]:
+    """What a path names, and how it is called. A link that leads nowhere is among them, so that it is reported."""
+    if path.is_file():
+        yield path, path.name
+        return
+    for file in sorted(path.rglob("*")):
+        if file.suffix.lower() in ENDINGS and (file.is_file() or (file.is_symlink() and not file.exists())):
+            yield file, file.relative_to(path).as_posix()
+
+
 @dataclass
 class Writer:
-    """Writes predictions into a folder, those of single images as they come and what holds all of them at the end."""
+    """Writes predictions into a folder: those of single images into one of each format's name as they come, and what holds all
+    of them at the end. So no image's name can be that of another file."""
 
     folder: Path
     formats: Sequence[str]
     draw: bool = False
     people: int = 0
     bad: list[tuple[str, str]] = field(default_factory=list)
-    """The images that were passed over, and why."""
+    """The images that were passed over or not drawn, and why."""
+
+    def ready(self) -> None:
+        """Make the folder. Raises UsageError where nothing can be written there."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise UsageError(f"nothing can be written to {self.folder}: {error.strerror}", "name another folder with --save") from error
 
     def write_all(self, model: PoseModel, samples: Sequence[Sample], batch: int, context: Context) -> None:
-        """Run `model` over the images and write everything. Raises Cancelled where the run is stopped: what is there is whole."""
-        images = Images(tuple(samples))
-        stems = Counter(Path(sample.name).with_suffix("") for sample in samples)
+        """Run `model` over the images and write everything. An image that cannot be read or run is noted in `bad`.
+
+        Raises Cancelled where the run is stopped: what is there is whole. Raises ZooError before anything is run where a format
+        cannot say the model's poses."""
+        for name in self.formats:
+            FORMATS[name].write([Prediction("none", (1, 1), model.skeleton.name, nobody(model))])
+        images, called = Images(tuple(samples)), names(samples)
         together: list[Prediction] = []
         pending: list[tuple[Sample, Image]] = []
-        tracked = context.track(samples, "finding people", len(samples))
-        for sample in tracked:
+        for sample in context.track(samples, "finding people", len(samples)):
             try:
                 pending.append((sample, images.read(sample)))
             except BadImage as error:
                 self.bad.append((sample.name, error.message))
             if len(pending) == (batch * ALIKE if batch > 1 else 1):
-                together += self._write(model, pending, stems)
+                together += self._write(model, pending, called)
                 pending = []
-        together += self._write(model, pending, stems)
+        together += self._write(model, pending, called)
         for name in self.formats:
             if FORMATS[name].TOGETHER:
-                write_text(self._file(f"predictions{FORMATS[name].SUFFIX}"), FORMATS[name].write(together))
+                write_text(self.folder / f"predictions{FORMATS[name].SUFFIX}", FORMATS[name].write(together))
 
-    def _write(self, model: PoseModel, pending: Sequence[tuple[Sample, Image]], stems: Counter[Path]) -> list[Prediction]:
+    def _write(self, model: PoseModel, pending: Sequence[tuple[Sample, Image]], called: dict[str, str]) -> list[Prediction]:
         """The files of single images."""
         found = []
-        poses_of = model.many([image for _, image in pending]) if pending else []
-        for (sample, image), poses in zip(pending, poses_of, strict=True):
+        for sample, image, poses in self._found(model, pending):
             prediction = Prediction(sample.name, (image.shape[1], image.shape[0]), model.skeleton.name, poses)
             self.people += len(poses)
             found.append(prediction)
-            stem = Path(sample.name).with_suffix("")
-            # a.jpg and a.png beside each other keep their endings, so that neither overwrites the other's file
-            called = str(stem) if stems[stem] == 1 else sample.name
             for name in self.formats:
                 if not FORMATS[name].TOGETHER:
-                    write_text(self._file(called + FORMATS[name].SUFFIX), FORMATS[name].write([prediction]))
+                    write_text(self.folder / name / (called[sample.name] + FORMATS[name].SUFFIX), FORMATS[name].write([prediction]))
             if self.draw:
-                write_bytes(self._file(f"drawn/{called}.jpg"), drawn(image, poses, model))
+                if picture := drawn(image, poses, model):
+                    write_bytes(self.folder / DRAWN / f"{called[sample.name]}.jpg", picture)
+                else:
+                    self.bad.append((sample.name, "it is not drawn: no JPEG is so wide or high"))
         return found
 
-    def _file(self, name: str) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+    def _found(self, model: PoseModel, pending: Sequence[tuple[Sample, Image]]) -> Iterator[tuple[Sample, Image, Poses]]:
+        """The poses of each; where a call fails, its images are tried one by one, and those that fail alone are noted."""
+        try:
+            several = model.many([image for _, image in pending]) if pending else []
+        except Cancelled:
+            raise
+        except ZooError as error:
+            if len(pending) == 1:
+                self.bad.append((pending[0][0].name, error.message))
+            else:
+                for one in pending:
+                    yield from self._found(model, [one])
+            return
+        yield from ((sample, image, poses) for (sample, image), poses in zip(pending, several, strict=True))
+
+
+def names(samples: Sequence[Sample]) -> dict[str, str]:
+    """An image's name -> what its files are called: without its ending, where no other image is called so or would be."""
+    stems = {sample.name: str(Path(sample.name).with_suffix("")) for sample in samples}
+    count = Counter([*stems.values(), *(name for name, stem in stems.items() if name != stem)])
+    return {name: stem if count[stem] == 1 else name for name, stem in stems.items()}
+
+
+def nobody(model: PoseModel) -> Poses:
+    """No people of the model's skeleton."""
+    keypoints = len(model.skeleton.keypoints)
+    return poses_of(np.zeros((0, keypoints, 2)), np.zeros((0, keypoints)))
 
 
 def drawn(image: Image, poses: Poses, model: PoseModel) -> bytes:
-    """The image with its poses, as a JPEG file."""
+    """The image with its poses, as a JPEG file; empty where that cannot be: no side has more than 65500 pixels."""
     import cv2
 
+    if max(image.shape) > 65500:
+        return b""
     return bytes(cv2.imencode(".jpg", draw(image, poses, model.skeleton), [cv2.IMWRITE_JPEG_QUALITY, 92])[1])

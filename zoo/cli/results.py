@@ -9,7 +9,7 @@ from zoo.board.results import Result, Weights, encode, path_of
 from zoo.cli.session import Session
 from zoo.engine.code import Code
 from zoo.engine.execute import Outcome
-from zoo.engine.joint import parts_on
+from zoo.engine.joint import parts_on, runs_on
 from zoo.engine.plan import declared, parities
 from zoo.errors import MissingTool, WeightsUnreachable, ZooError
 from zoo.files import write_bytes
@@ -38,7 +38,7 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
     prefix = f"{recipe.name}/{name}"
     compiled = outcomes[f"{prefix}/compile"]
     parts = parts_on(recipe, name, session.place.declared).values()
-    runs = all(part.backend.runs for part in parts)
+    runs = runs_on(recipe, name, session.place.declared)
     chain = parities(recipe, name)
     parity = together([report(outcomes.get(id)) for id in chain])
     reason = why_unmeasured(compiled, runs, recipe)

@@ -33,7 +33,7 @@ def plan_pipeline(story: Plan, recipe: Composite, names: Sequence[str], context:
             plan_network(story, network, [target], context, building)
             reads[role] = f"{network.name}/{target}/compile"
         compiled = story.add(Action(f"{recipe.name}/{name}/compile", Assemble(pipeline=declared.pipeline), reads))
-        if not all(one.backend.runs for one in parts.values()):
+        if not runs_on(recipe, name, workspace):
             continue
         for protocol in recipe.evaluate if wish.accuracy else ():
             for title, dataset in judged_on(protocol, workspace, context, wish).items():
@@ -62,6 +62,11 @@ def parts_on(recipe: AnyRecipe, target: str, workspace: Workspace) -> dict[str, 
     """How each network of a recipe of any kind is used on a target: as its own recipe says."""
     chosen = {role: recipe.target_of(target, role) if isinstance(recipe, Composite) else target for role in parts_of(recipe)}
     return {role: part(network, workspace.targets[chosen[role]]) for role, network in parts_of(recipe).items()}
+
+
+def runs_on(recipe: AnyRecipe, target: str, workspace: Workspace) -> bool:
+    """Whether what is built for a target can be run, and not only built."""
+    return all(part.backend.runs for part in parts_on(recipe, target, workspace).values())
 
 
 def open_on(recipe: AnyRecipe, target: str, workspace: Workspace, compiled: Path, context: Context, batch: int = 1) -> PoseModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 from collections.abc import Sequence
 
@@ -42,6 +43,15 @@ def declared(recipe: AnyRecipe, workspace: Workspace, context: Context, code: Co
         own = {id: digest for id, digest in digests.items() if id.startswith(f"{name}/") or id in parities(recipe, target)}
         rows[name] = fingerprint({"said": said, **own})
     return rows
+
+
+def named(recipe: AnyRecipe, target: str) -> str:
+    """The one target that is named. Raises UsageError, with the nearest, where the recipe has none of that name."""
+    if target in recipe.targets:
+        return target
+    near = difflib.get_close_matches(target, recipe.targets, 1)
+    hint = f"did you mean {near[0]}?" if near else f"its targets: {', '.join(recipe.targets)}"
+    raise UsageError(f"{recipe.name} has no target {target}", hint)
 
 
 def matching(recipe: AnyRecipe, globs: Sequence[str]) -> list[str]:
