@@ -15,6 +15,7 @@ from zoo.pose.decoders import Decoder, PafDecoder
 from zoo.pose.decoders.assemble import attach, merge
 from zoo.pose.decoders.candidates import Candidates
 from zoo.pose.decoders.connect import Connections, LimbScoring, connect
+from zoo.pose.decoders.fields import WholeField
 from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS, Limb
 from zoo.pose.decoders.peaks import FourNeighbours, MaxPool
 from zoo.pose.geometry import Affine, View
@@ -171,25 +172,55 @@ def test_max_pool_moves_to_the_higher_neighbour_and_keeps_the_highest() -> None:
     assert found.scores.tolist() == pytest.approx([0.7, 0.6])
 
 
+def score(scoring: LimbScoring, a: tuple[float, float], b: tuple[float, float], field: np.ndarray) -> tuple[float, bool]:
+    """Of one limb in a field (H, W, 2)."""
+    scores, valid = scoring.score(np.array([a]), np.array([b]), np.array([0]), WholeField(field))
+    return scores.item(), valid.item()
+
+
 def test_a_long_limb_loses_by_the_prior() -> None:
-    field = np.zeros((20, 200, 2), np.float32)
+    field = np.zeros((21, 200, 2), np.float32)
     field[..., 0] = 1
-    a, b = np.array([[5.0, 10.0]]), np.array([[10.0, 10.0], [105.0, 10.0]])
-    plain, valid = LimbScoring().score(a, b, field)
-    np.testing.assert_allclose(plain, 1, atol=1e-5)
-    assert valid.all()
-    less, valid = LimbScoring(prior="half_height").score(a, b, field)
-    np.testing.assert_allclose(less[:, 0], [1, 1 + 10 / 100 - 1], atol=1e-5)
-    # exactly 9 of 10 samples is more than 80 %, 8 of 10 is not
-    for zeros, expected in ((1, True), (2, False)):
-        part = field.copy()
-        part[10, 5 : 5 + zeros] = 0
-        assert LimbScoring().score(np.array([[5.0, 10.0]]), np.array([[14.0, 10.0]]), part)[1].item() is expected
+    near, far = ((5, 10), (10, 10)), ((5, 10), (105, 10))
+    for limb in (near, far):
+        assert score(LimbScoring(), *limb, field) == (pytest.approx(1, abs=1e-5), True)
+    for prior, half in (("half_height", 10), ("exact_half_height", 10.5)):
+        assert score(LimbScoring(prior=prior), *near, field) == (pytest.approx(1, abs=1e-5), True)
+        assert score(LimbScoring(prior=prior), *far, field) == (pytest.approx(half / 100, abs=1e-5), True)
+
+
+def test_exactly_nine_of_ten_samples_are_more_than_80_percent_and_eight_are_not() -> None:
+    field = np.zeros((20, 20, 2), np.float32)
+    field[..., 0] = 1
+    field[10, 6] = -1
+    assert score(LimbScoring(), (5, 10), (14, 10), field) == (pytest.approx(1, abs=1e-5), True)
+    assert score(LimbScoring(average="all"), (5, 10), (14, 10), field) == (pytest.approx(0.8, abs=1e-5), True)
+    for second in (5, 7, 8, 10, 11, 14):
+        less = field.copy()
+        less[10, second] = 0
+        assert not score(LimbScoring(), (5, 10), (14, 10), less)[1]
 
 
 def test_a_limb_of_no_length_is_none() -> None:
-    point = np.array([[3.0, 3.0]])
-    assert not LimbScoring(prior="half_height").score(point, point, np.ones((9, 9, 2), np.float32))[1].any()
+    assert not score(LimbScoring(prior="half_height"), (3, 3), (3, 3), np.ones((9, 9, 2), np.float32))[1]
+
+
+@pytest.mark.parametrize("passed", [0.0, 0.5, 0.8, 0.99])
+@pytest.mark.parametrize("samples", [2, 6, 10])
+def test_samples_that_are_not_read_would_not_have_changed_a_limb(samples: int, passed: float) -> None:
+    random = np.random.default_rng(samples)
+    field = random.normal(0.4, 0.5, (30, 40, 2)).astype(np.float32)
+    a, b = random.integers(0, (40, 30), (400, 2)), random.integers(0, (40, 30), (400, 2))
+    scores, valid = LimbScoring(samples=samples, passed=passed).score(
+        a.astype(float), b.astype(float), np.zeros(400, np.intp), WholeField(field)
+    )
+    for i, (start, end) in enumerate(zip(a, b, strict=True)):
+        points = np.linspace(start, end, samples).round().astype(int)
+        along = field[points[:, 1], points[:, 0]] @ ((end - start) / max(1e-6, np.hypot(*(end - start))))
+        counted = along > 0.05
+        assert valid[i] == (counted.mean() > passed)
+        if valid[i]:
+            assert scores[i] == pytest.approx(along[counted].mean(), abs=1e-4)
 
 
 def test_halves_merge_only_where_asked() -> None:
@@ -211,7 +242,7 @@ def test_a_candidate_is_in_one_limb_of_a_kind() -> None:
     candidates = Candidates(points, np.ones(4), np.array([0, 0, 2, 4] + [4] * 15))
     pafs = np.zeros((10, 30, 38), np.float32)
     pafs[..., 12] = 1
-    a, b, _ = connect(candidates, Limb(1, 2, 12), pafs, LimbScoring())
+    ((_, (a, b, _)),) = connect(candidates, [Limb(1, 2, 12)], WholeField(pafs), LimbScoring())
     assert sorted(zip(a.tolist(), b.tolist(), strict=True)) == [(0, 2), (1, 3)]
 
 

@@ -126,24 +126,27 @@ def test_poses_are_whole_pixels_of_the_image_with_the_scores_of_the_subset(asset
             assert score == pytest.approx(value, abs=1e-5)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
-    places=st.lists(st.tuples(st.floats(2, 30), st.floats(0, 16), st.floats(0.4, 1.2)), max_size=4),
-    image=st.tuples(st.integers(60, 420), st.integers(60, 420)),
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(0, 6),
+    image=st.tuples(st.integers(40, 420), st.integers(40, 420)),
     padding=st.tuples(st.integers(0, 7), st.integers(0, 7)),
     noise=st.sampled_from([0.0, 0.03]),
-    seed=st.integers(0, 2**16),
 )
 def test_candidates_and_people_equal_the_plain_version(
-    places: list[tuple[float, float, float]], image: tuple[int, int], padding: tuple[int, int], noise: float, seed: int
+    seed: int, count: int, image: tuple[int, int], padding: tuple[int, int], noise: float
 ) -> None:
+    # Drawn evenly, and not by hypothesis, which likes round numbers: a keypoint in the middle between two pixels makes these equal
+    # but for the last digit, and float32 and float64 do not agree about that.
+    places = np.random.default_rng(seed).uniform((2, 0, 0.4), (30, 16, 1.2), (count, 3))
     size = (22, 34)
-    outputs = people_at(size, places, noise, seed)
+    outputs = people_at(size, [(x, y, large) for x, y, large in places], noise, seed)
     check_against_plain(outputs, at_top_left(size, image, (size[1] * 8 - padding[0], size[0] * 8 - padding[1])))
 
 
 def test_planted_people_are_found() -> None:
-    outputs = people_at((26, 40), [(8.3, 2.2, 1), (28.6, 3.1, 0.9)])
+    outputs = people_at((26, 40), [(8.3, 2.27, 1), (28.6, 3.1, 0.9)])
     assert check_against_plain(outputs, at_top_left((26, 40), (480, 312))) == 2
 
 

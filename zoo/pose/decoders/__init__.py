@@ -10,8 +10,9 @@ view the outputs of one scale with their `Affine`; `multi_scale` says whether it
 |---|---|
 | limbs that part affinity fields describe | limbs.py |
 | maps made larger, and where they lie in the image | maps.py |
-| maps -> candidate keypoints | peaks.py, candidates.py |
-| candidates + fields -> limbs | connect.py |
+| the same, made only where they are read | resample.py |
+| maps -> candidate keypoints | peaks.py, gaussian.py, candidates.py |
+| candidates + fields -> limbs | fields.py, connect.py |
 | limbs -> people | assemble.py |
 """
 

@@ -135,7 +135,7 @@ def join(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], 
                         owners_of[held].remove(owners[1])
                         owners_of[held].add(owners[0])
                     person.ids.update(other.ids)
-                    person.score += other.score + score
+                    person.score = person.score + other.score + score
                     person.count += other.count
                     continue
             elif person.ids.get(limb.b) == end:
@@ -144,7 +144,7 @@ def join(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], 
                 owners_of[limb.b, person.ids[limb.b]].remove(owners[0])
             person.ids[limb.b] = end
             owners_of[limb.b, end].add(owners[0])
-            person.score += values[end] + score
+            person.score = person.score + values[end] + score
             person.count += 1
     ids = np.full((len(people), keypoints), -1, dtype=np.intp)
     for row, person in zip(ids, people.values(), strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -9,9 +11,14 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from zoo.pose.decoders.candidates import Candidates
+from zoo.pose.decoders.fields import Field
 from zoo.pose.decoders.limbs import Limb
-from zoo.pose.decoders.maps import Maps
 from zoo.record import Record
+
+Points = NDArray[np.float64]
+Array = NDArray[np.float64]
+#: Pairs that are scored together: a crowd's need not be in memory at once.
+TOGETHER = 1 << 14
 
 
 class Connections(NamedTuple):
@@ -47,33 +54,62 @@ class LimbScoring(Record, frozen=True, kw_only=True):
         ),
     ] = "none"
 
-    def score(self, a: NDArray[np.float64], b: NDArray[np.float64], field: Maps) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """a (n, 2), b (m, 2) pixels x, y of the field (H, W, 2) -> scores (m, n) and which of them are limbs (m, n)."""
+    def score(self, a: Points, b: Points, channel: NDArray[np.intp], field: Field) -> tuple[Array, NDArray[np.bool_]]:
+        """a, b (P, 2) pixels x, y, channel (P,) of the field -> scores (P,) and which of the pairs are limbs (P,).
+
+        The score of a pair that is none may be 0 instead of what it would be.
+        """
         # In float32 and in the original's order of operations: the last digits decide what is above a threshold.
-        start = a.astype(np.float32)[None, :, None, :]
-        vector = b.astype(np.float32)[:, None, None, :] - start
-        points = (np.float32(1 / (self.samples - 1)) * vector) * np.arange(self.samples, dtype=np.float32)[:, None] + start
-        x, y = np.moveaxis(points.round().astype(np.intp), -1, 0)
-        length = np.linalg.norm(vector, axis=-1, keepdims=True)
+        start = a.astype(np.float32).T
+        vector = b.astype(np.float32).T - start
+        length = np.sqrt(vector[0] * vector[0] + vector[1] * vector[1])
+        lines = np.concatenate([start, np.float32(1 / (self.samples - 1)) * vector, vector / (length + np.float32(1e-6))])
         with np.errstate(invalid="ignore", over="ignore"):  # fields may hold inf; a limb that reads one is none
-            along = (field[y, x] * (vector / (length + np.float32(1e-6)))).sum(axis=-1)
+            # Most pairs of a crowd are of two people. So many of their samples may fail; where one more does, the others need not be read.
+            spare = int(np.count_nonzero(np.arange(self.samples + 1) / self.samples > self.passed)) - 1
+            some = np.arange(1, spare + 2) * self.samples // (spare + 2)
+            alive = np.flatnonzero((_along(lines, some, channel, field) > self.threshold).any(axis=-1))
+            along = _along(lines[:, alive], np.arange(self.samples), channel[alive], field)
             counted = along > self.threshold
             count = counted.sum(axis=-1)
-            scores = along.mean(axis=-1) if self.average == "all" else np.where(counted, along, 0).sum(axis=-1) / (count + 1e-6)
-        if self.prior != "none":
-            half = field.shape[0] // 2 if self.prior == "half_height" else field.shape[0] / 2
-            scores = scores + np.minimum(half / np.maximum(length[..., 0, 0], 1e-6) - 1, 0)
-        return scores, np.isfinite(scores) & (scores > 0) & (count / self.samples > self.passed)
+            found = along.mean(axis=-1) if self.average == "all" else np.where(counted, along, 0).sum(axis=-1) / (count + 1e-6)
+            if self.prior != "none":
+                half = field.height // 2 if self.prior == "half_height" else field.height / 2
+                found = found + np.minimum(half / np.maximum(length[alive], 1e-6) - 1, 0)
+            passed = np.isfinite(found) & (found > 0) & (count / self.samples > self.passed)
+        scores, valid = np.zeros(len(a)), np.zeros(len(a), dtype=bool)
+        scores[alive], valid[alive] = found, passed
+        return scores, valid
 
 
-def connect(candidates: Candidates, limb: Limb, pafs: Maps, scoring: LimbScoring) -> Connections:
-    """The limbs of one kind: the best pair first, then the best of those whose ends are both still free."""
-    a, b = candidates.ids(limb.a), candidates.ids(limb.b)
-    scores, valid = scoring.score(candidates.points[a], candidates.points[b], pafs[:, :, limb.channel : limb.channel + 2])
-    of_b, of_a = np.nonzero(valid)
-    found = scores[of_b, of_a]
-    order = np.argsort(found, kind="stable")[::-1]
-    return greedy(a[of_a[order]], b[of_b[order]], found[order])
+def _along(lines: NDArray[np.float32], samples: NDArray[np.intp], channel: NDArray[np.intp], field: Field) -> NDArray[np.float32]:
+    """lines (6, P): x and y of start, step and direction -> (P, samples) projections of the field on the direction."""
+    start_x, start_y, step_x, step_y, right, down = lines[:, :, None]
+    times = samples.astype(np.float32)
+    x, y = (np.rint(step * times + start).astype(np.intp) for step, start in ((step_x, start_x), (step_y, start_y)))
+    across, along = field.at(x, y, np.broadcast_to(channel[:, None], x.shape))
+    return np.asarray(across * right + along * down)
+
+
+def connect(candidates: Candidates, limbs: Sequence[Limb], field: Field, scoring: LimbScoring) -> list[tuple[Limb, Connections]]:
+    """Of each kind of limb the best pair first, then the best of those whose ends are both still free."""
+    firsts, sizes = candidates.starts, np.diff(candidates.starts)
+    kind_a, kind_b, channels = np.array([(limb.a, limb.b, limb.channel) for limb in limbs]).T
+    ends = np.cumsum(sizes[kind_a] * sizes[kind_b])
+    begins = np.concatenate([[0], ends])
+    found = []
+    for first in range(0, int(ends[-1]) or 1, TOGETHER):
+        # Every pair of candidates that could be a limb has a number: within a kind of limb they go by b, then by a.
+        pair = np.arange(first, min(first + TOGETHER, int(ends[-1])))
+        kind = np.searchsorted(ends, pair, side="right")
+        b, a = np.divmod(pair - begins[kind], sizes[kind_a[kind]])
+        a, b = a + firsts[kind_a[kind]], b + firsts[kind_b[kind]]
+        scores, valid = scoring.score(candidates.points[a], candidates.points[b], channels[kind], field)
+        found.append((kind[valid], a[valid], b[valid], scores[valid]))
+    kind, a, b, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.lexsort((scores, kind))
+    best = [order[first:last][::-1] for first, last in pairwise(np.searchsorted(kind[order], np.arange(len(limbs) + 1)))]
+    return [(limb, greedy(a[rows], b[rows], scores[rows])) for limb, rows in zip(limbs, best, strict=True)]
 
 
 def greedy(a: NDArray[np.intp], b: NDArray[np.intp], scores: NDArray[np.float64]) -> Connections:

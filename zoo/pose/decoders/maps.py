@@ -37,6 +37,16 @@ def enlarge(maps: Maps, factor: int) -> Maps:
     return np.asarray(cv2.resize(np.ascontiguousarray(maps), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), dtype=np.float32)
 
 
+def check_covers(maps: Maps, affine: Affine, factor: int) -> None:
+    """Raises StepFailed when `factor` does not take maps (h, w, C) to the input's size."""
+    height, width = maps.shape[0] * factor, maps.shape[1] * factor
+    if (width, height) != affine.input:
+        raise StepFailed(
+            f"maps of {maps.shape[1]} x {maps.shape[0]} times {factor} do not cover an input of {affine.input[0]} x {affine.input[1]}",
+            "`upsample` of the decoder must be the network's stride, and the input a multiple of it",
+        )
+
+
 def over_image(maps: Maps, affine: Affine, factor: int) -> Maps:
     """(h, w, C) -> (image height, image width, C): enlarged to the input's size, padding cut off, bicubic to the image's size.
 
@@ -45,12 +55,7 @@ def over_image(maps: Maps, affine: Affine, factor: int) -> Maps:
     """
     import cv2
 
-    height, width = maps.shape[0] * factor, maps.shape[1] * factor
-    if (width, height) != affine.input:
-        raise StepFailed(
-            f"maps of {maps.shape[1]} x {maps.shape[0]} times {factor} do not cover an input of {affine.input[0]} x {affine.input[1]}",
-            "`upsample` of the decoder must be the network's stride, and the input a multiple of it",
-        )
+    check_covers(maps, affine, factor)
     x, y, across, down = affine.content
     content = enlarge(maps, factor)[y : y + down, x : x + across]
     return np.asarray(cv2.resize(content, affine.image, interpolation=cv2.INTER_CUBIC), dtype=np.float32)

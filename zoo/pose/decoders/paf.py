@@ -13,9 +13,12 @@ from zoo.errors import StepFailed
 from zoo.pose.decoders.assemble import Assemble, People, attach, join, merge
 from zoo.pose.decoders.candidates import Candidates
 from zoo.pose.decoders.connect import LimbScoring, connect
+from zoo.pose.decoders.fields import Field, ResampledField, WholeField
+from zoo.pose.decoders.gaussian import Gaussian
 from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS
 from zoo.pose.decoders.maps import Maps, enlarge, over_image, pick, to_image
 from zoo.pose.decoders.peaks import FourNeighbours, Peaks
+from zoo.pose.decoders.resample import Resampled
 from zoo.pose.geometry import Affine, View
 from zoo.pose.keypoints import Poses
 from zoo.record import Choice
@@ -102,14 +105,23 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
     def find(self, views: Sequence[View]) -> tuple[Candidates, People, tuple[int, int]]:
         """What `decode_views` decides before coordinates are converted: all candidates and the people made of them, both in
         pixels of the maps that were searched, and the (height, width) of these."""
-        heatmaps, pafs = self._laid_out(views)
-        candidates = self.peaks.find(heatmaps)
-        connected = [(limb, connect(candidates, limb, pafs, self.limbs)) for limb in OPENPOSE_18_LIMBS]
+        picked = self._picked(views)
+        if isinstance(self.peaks, Gaussian):  # it needs no map as large as the image
+            heatmaps, pafs = ([self._resampled(maps, view.affine) for maps, view in zip(kind, views, strict=True)] for kind in picked)
+            candidates = self.peaks.find(heatmaps)
+            field: Field = ResampledField(pafs)
+            shape = heatmaps[0].rows.pixels, heatmaps[0].columns.pixels
+        else:
+            whole, fields = (_mean([self._enlarged(maps, view.affine) for maps, view in zip(kind, views, strict=True)]) for kind in picked)
+            candidates = self.peaks.find(whole)
+            field, shape = WholeField(fields), whole.shape[:2]
+        connected = connect(candidates, OPENPOSE_18_LIMBS, field, self.limbs)
         people = ASSEMBLE[self.assemble](candidates, connected, KEYPOINTS)
         enough = (people.counts >= self.min_keypoints) & (people.scores / people.counts >= self.min_score)
-        return candidates, people.where(enough), heatmaps.shape[:2]
+        return candidates, people.where(enough), shape
 
-    def _laid_out(self, views: Sequence[View]) -> tuple[Maps, Maps]:
+    def _picked(self, views: Sequence[View]) -> tuple[list[Maps], list[Maps]]:
+        """The heatmaps and the part affinity fields of each view."""
         if not views:
             raise StepFailed("no view of an image to decode", "give the outputs of at least one scale")
         if len({view.affine.image for view in views}) > 1:
@@ -119,22 +131,25 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
                 f"maps of {len(views)} scales have no common size to be averaged at",
                 "`over_image: true` lays them over the image; or give one scale",
             )
-        laid = []
-        for outputs, affine in views:
-            pair = pick(outputs, self.heatmaps, KEYPOINTS), pick(outputs, self.pafs, 38)
-            if pair[0].shape[:2] != pair[1].shape[:2]:
-                sizes = [f"{maps.shape[1]} x {maps.shape[0]}" for maps in pair]
+        picked: tuple[list[Maps], list[Maps]] = [], []
+        for outputs, _ in views:
+            heatmaps, pafs = pick(outputs, self.heatmaps, KEYPOINTS), pick(outputs, self.pafs, 38)
+            if heatmaps.shape[:2] != pafs.shape[:2]:
+                sizes = [f"{maps.shape[1]} x {maps.shape[0]}" for maps in (heatmaps, pafs)]
                 raise StepFailed(
                     f"the heatmaps are {sizes[0]}, the part affinity fields {sizes[1]}", "a PAF decoder needs both of one size"
                 )
-            laid.append([self._enlarged(maps, affine) for maps in pair])
-        heatmaps, pafs = (_mean(maps) for maps in zip(*laid, strict=True))
-        return heatmaps, pafs
+            picked[0].append(heatmaps)
+            picked[1].append(pafs)
+        return picked
 
     def _enlarged(self, maps: Maps, affine: Affine) -> Maps:
         if self.over_image:
             return over_image(maps, affine, self.upsample)
         return enlarge(maps, self.upsample) if self.upsample > 1 else maps
+
+    def _resampled(self, maps: Maps, affine: Affine) -> Resampled:
+        return Resampled.over_image(maps, affine, self.upsample) if self.over_image else Resampled.enlarged(maps, self.upsample)
 
 
 def _mean(maps: Sequence[Maps]) -> Maps:

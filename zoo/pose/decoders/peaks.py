@@ -9,6 +9,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from zoo.pose.decoders.candidates import Candidates
+from zoo.pose.decoders.gaussian import Gaussian
 from zoo.pose.decoders.maps import Maps
 from zoo.record import Choice
 
@@ -84,33 +85,6 @@ class MaxPool(Choice, frozen=True, kw_only=True, tag="max_pool"):
         across = np.clip(x + dx * self.shift + self.centre, 0, width - 1)
         along = np.clip(y + dy * self.shift + self.centre, 0, height - 1)
         return Candidates.of(across, along, value, kind, kinds)
-
-
-class Gaussian(Choice, frozen=True, kw_only=True, tag="gaussian"):
-    """A pixel whose value in the smoothed map is above `threshold` and not below any of its four neighbours (outside the map is 0).
-
-    Its score is the value of the map that was not smoothed. The smoothing is a gaussian cut at 4 deviations, the map
-    mirrored at its borders. Plateaus give a peak a pixel. Source: pytorch-openpose, `body.py`.
-    """
-
-    threshold: Annotated[float, Meta(description="A maximum's smoothed value is above this.", ge=0)] = 0.1
-    sigma: Annotated[float, Meta(description="Standard deviation of the smoothing, in pixels of the map.", gt=0, le=25)] = 3.0
-
-    def find(self, heatmaps: Maps) -> Candidates:
-        """heatmaps (H, W, K) -> candidates at whole pixels, row by row within a kind."""
-        rows, columns = (self._smoothing(size) for size in heatmaps.shape[:2])
-        with np.errstate(invalid="ignore", over="ignore"):
-            planes = rows @ heatmaps.transpose(2, 0, 1).astype(np.float64) @ columns.T
-        framed = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
-        beside = (framed[:, 1:-1, 2:], framed[:, 1:-1, :-2], framed[:, 2:, 1:-1], framed[:, :-2, 1:-1])
-        kind, y, x = np.nonzero(np.logical_and.reduce([planes > self.threshold, *(planes >= other for other in beside)]))
-        return Candidates.of(x, y, heatmaps[y, x, kind], kind, heatmaps.shape[2])
-
-    def _smoothing(self, size: int) -> NDArray[np.float64]:
-        reach = int(4 * self.sigma + 0.5)
-        taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / self.sigma) ** 2)
-        mirrored = np.pad(np.eye(size), ((reach, reach), (0, 0)), mode="symmetric")
-        return np.asarray(sum(tap * mirrored[i : i + size] for i, tap in enumerate(taps / taps.sum())))
 
 
 Peaks = FourNeighbours | MaxPool | Gaussian
