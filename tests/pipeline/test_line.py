@@ -501,7 +501,7 @@ def test_steps_at_once_give_the_same(line: Small, zoo: Zoo) -> None:
     before = {target: result(line, target) for target in ("onnxruntime-int8", "openvino-fp32")}
     shutil.rmtree(".zoo")
     said = zoo("eval", "tiny", "-t", "onnxruntime-int8", "-t", "openvino-fp32", "--jobs", "3")
-    assert said.code == 0
+    assert said.code == 0, said.err
     for target, was in before.items():
         now = result(line, target)
         for part in ("parity", "key", "definition", "size_bytes", "weights"):

@@ -196,7 +196,7 @@ def test_fixed_shape_is_right_where_the_fit_gives_it(small: Small) -> None:
 )
 def test_fixed_shape_that_the_fit_does_not_give_is_reported(small: Small, fit: str, given: str) -> None:
     _, (found,) = faults(small, (TARGET, "  onnxruntime-fp32: {shape: [64, 128]}\n"), (FIT, fit))
-    assert found.endswith(f"the target takes 64x128 alone, and the recipe's own fit gives {given}")
+    assert found.endswith(f"64x128 is all that goes in, and the recipe's own fit gives {given}")
 
 
 def test_all_faults_are_reported_at_once_in_the_order_of_their_lines(small: Small) -> None:

@@ -18,7 +18,6 @@ from zoo.edits import FoldPreprocess, Rename
 from zoo.errors import StepFailed, UsageError
 from zoo.interop import process_ops
 from zoo.pose import vdsp
-from zoo.pose.fits import Height
 from zoo.pose.preprocess import Preprocess
 from zoo.recipe.model import Calibration, Recipe, TargetOptions, Workspace
 
@@ -37,14 +36,12 @@ class Fed:
     preprocess: Preprocess
     """What is left to do outside of the graph, after all edits."""
     size: tuple[int, int] | None
-    """(width, height) where it is fixed: by the target, by the graph, or because the fit gives no other."""
+    """(width, height) where the fit gives no other."""
     batch: int
 
 
 def fed(recipe: Recipe, target: str | None = None) -> Fed:
-    """What a target is fed, or without one what all are that change nothing.
-
-    Raises UsageError where the target's fixed size is not the one that its images are brought to."""
+    """What a target is fed, or without one what all are that change nothing."""
     options = (recipe.targets[target] if target else None) or TargetOptions()
     name, preprocess = recipe.export.input, recipe.preprocess
     for edit in (*recipe.edits, *options.edits):
@@ -52,18 +49,8 @@ def fed(recipe: Recipe, target: str | None = None) -> Fed:
             preprocess = preprocess.folded()
         elif isinstance(edit, Rename):
             name = edit.names.get(name, name)
-    fixed = options.shape or (None if {"height", "width"} <= {*recipe.export.dynamic} else recipe.export.shape[2:])
-    size = (fixed[1], fixed[0]) if fixed else None
-    if not isinstance(preprocess.fit, Height):
-        given = preprocess.fit.affine((1, 1)).input
-        if size and size != given:
-            taken, brought = (f"{width}x{height}" for width, height in (size, given))
-            raise UsageError(
-                f"{recipe.name}: {target or 'the graph'} takes inputs of {taken}, and images are brought to {brought}",
-                "make `shape:` of the target and the `fit` of `preprocess:` agree",
-            )
-        size = given
-    return Fed(name, preprocess, size, options.batch or 1)
+    given = preprocess.fit.size
+    return Fed(name, preprocess, (given[1], given[0]) if given else None, options.batch or 1)
 
 
 def vdsp_json(recipe: Recipe, target: str | None = None) -> str:

@@ -174,15 +174,19 @@ def _least(fit: Fit) -> tuple[int, int]:
 
 
 def _fixed(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
-    size = recipe.preprocess.fit.size
+    given, stride = recipe.preprocess.fit.size, recipe.model.stride
+    fixed: list[tuple[tuple[str | int, ...], tuple[int, int]]] = []
+    with suppress(Unsound):
+        if not {"height", "width"} & {*recipe.export.dynamic}:
+            fixed.append((("export", "shape"), recipe.export.shape[2:]))
     for name, options in recipe.targets.items():
-        if options is UNSOUND or not options or not options.shape or options.shape == size:
-            continue
-        height, width = options.shape
-        if height % recipe.model.stride or width % recipe.model.stride:
-            continue  # that is said already
-        given = f"{size[0]}x{size[1]}" if size else "sizes that depend on the image"
-        yield ("targets", name, "shape"), f"the target takes {height}x{width} alone, and the recipe's own fit gives {given}"
+        if options is not UNSOUND and options and options.shape:
+            fixed.append((("targets", name, "shape"), options.shape))
+    for path, (height, width) in fixed:
+        # a size that the network cannot take at all is said already
+        if (height, width) != given and not height % stride and not width % stride:
+            brought = f"{given[0]}x{given[1]}" if given else "sizes that depend on the image"
+            yield path, f"{height}x{width} is all that goes in, and the recipe's own fit gives {brought}"
 
 
 def _weights(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
