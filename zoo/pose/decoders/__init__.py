@@ -4,7 +4,8 @@ A decoder has `skeleton` (the order of its keypoints, a name of `zoo.pose.skelet
 `decode(outputs, affine) -> Poses`. Its fields are the output names (`reads()` says which of them, and
 how many channels it takes) and every threshold of its protocol. It never writes into the outputs.
 One whose protocol averages maps of several scales has `decode_views(views) -> Poses` as well, each
-view the outputs of one scale with their `Affine`; `multi_scale` says whether it has.
+view the outputs of one scale with their `Affine`; one that can tell which of several turns of an image
+is the right way up has `decode_turns(views) -> Poses`.
 
 | to read | file |
 |---|---|

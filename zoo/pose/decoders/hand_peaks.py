@@ -31,7 +31,6 @@ class HandPeaksDecoder(Choice, frozen=True, kw_only=True, tag="hand_peaks"):
     """
 
     skeleton: ClassVar[str] = "hand_21"
-    multi_scale: ClassVar[bool] = True
 
     heatmaps: Annotated[str, Meta(description="Output with the heatmaps: 21 keypoints first, what follows (background) is not read.")]
     upsample: Annotated[int, Meta(description="The maps are made so many times larger, bicubic: the network's stride.", ge=1, le=16)] = 8

@@ -28,7 +28,6 @@ class LandmarksDecoder(Choice, frozen=True, kw_only=True, tag="landmarks"):
     threshold: Annotated[float, Meta(description="the least presence of a hand", ge=0, le=1)] = 0.5
 
     skeleton: ClassVar[str] = "hand_21"
-    multi_scale: ClassVar[bool] = False
 
     def reads(self) -> dict[str, int]:
         """Field that names an output -> how many channels of it are read."""

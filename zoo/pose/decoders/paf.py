@@ -46,7 +46,6 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
     """
 
     skeleton: ClassVar[str] = "openpose_18"
-    multi_scale: ClassVar[bool] = True
 
     heatmaps: Annotated[str, Meta(description="Output with the heatmaps: 18 keypoints first, what follows (background) is not read.")]
     pafs: Annotated[str, Meta(description="Output with the 38 part affinity channels.")]

@@ -49,7 +49,6 @@ class TfPoseDecoder(Choice, frozen=True, kw_only=True, tag="tf_pose"):
     """
 
     skeleton: ClassVar[str] = "openpose_18"
-    multi_scale: ClassVar[bool] = False
 
     heatmaps: Annotated[str, Meta(description="Output with the heatmaps: 18 keypoints first, what follows (background) is not read.")]
     pafs: Annotated[str, Meta(description="Output with the 38 part affinity channels.")]
