@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from workspaces import Said, Zoo
 
+from zoo.cli import run
 from zoo.context import Context
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +26,18 @@ def assets() -> Path:
 def context(tmp_path: Path) -> Context:
     """A context in an empty workspace, without the network."""
     return Context(root=tmp_path, cache=tmp_path / "cache", offline=True, environment={})
+
+
+@pytest.fixture
+def zoo(capfd: pytest.CaptureFixture[str]) -> Zoo:
+    """`zoo(*words) -> (exit code, standard output, standard error)`."""
+
+    def call(*words: str) -> Said:
+        capfd.readouterr()
+        code = run(list(words))
+        return Said(code, *capfd.readouterr())
+
+    return call
 
 
 @pytest.fixture(scope="session")

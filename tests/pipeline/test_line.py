@@ -7,11 +7,11 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
-from workspaces import RECIPE, Small, annotate, changed, picture, state
+from workspaces import RECIPE, Small, Zoo, annotate, changed, made, picture, state, states
 
 from zoo.cli import run
 from zoo.datasets import Coco
@@ -44,17 +44,6 @@ RTX = """\
 ONE = "  onnxruntime-fp32:\n"
 NETWORK = "tiny/onnxruntime-fp32"
 CELL = f"{NETWORK}/accuracy/coco_val2017/original"
-
-
-class Said(NamedTuple):
-    """What a command gave."""
-
-    code: int
-    out: str
-    err: str
-
-
-Zoo = Callable[..., Said]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,26 +86,9 @@ def line(_line: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small
     return Small(root)
 
 
-@pytest.fixture
-def zoo(capfd: pytest.CaptureFixture[str]) -> Zoo:
-    def call(*words: str) -> Said:
-        capfd.readouterr()
-        code = run(list(words))
-        return Said(code, *capfd.readouterr())
-
-    return call
-
-
-def artifact(small: Small, id: str) -> Path:
-    """The folder of what the newest action called `id` made."""
-    records = sorted((small.root / ".zoo/actions").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-    found = [done["artifact"] for done in (json.loads(path.read_text()) for path in records) if done["id"] == id]
-    return small.root / ".zoo/objects" / found[-1]
-
-
 def teach(small: Small, labels: Path) -> None:
     """Make every second person that the network found one that is there, so that its AP is neither 0 nor 1."""
-    found = json.loads((artifact(small, CELL) / "detections.json").read_text())
+    found = json.loads((small.artifact(CELL) / "detections.json").read_text())
     content = json.loads(labels.read_text())
     people: dict[int, list[list[list[float]]]] = {image["id"]: [] for image in content["images"]}
     for person in found[::2]:
@@ -126,24 +98,9 @@ def teach(small: Small, labels: Path) -> None:
     annotate(labels, people, {image["id"]: image["file_name"] for image in content["images"]})
 
 
-def made(said: Said) -> list[str]:
-    """The actions that a run carried out."""
-    return re.findall(r"^  made  (\S+)", said.err, re.MULTILINE)
-
-
-def states(zoo: Zoo, *words: str) -> dict[str, str]:
-    return {action["id"]: action["state"] for action in json.loads(zoo("plan", *words, "--json").out)}
-
-
 def result(small: Small, target: str = "onnxruntime-fp32") -> dict[str, Any]:
     found: dict[str, Any] = json.loads((small.root / f"results/here/tiny/{target}.json").read_text())
     return found
-
-
-def published(small: Small) -> dict[str, bytes]:
-    """Everything that is committed of results."""
-    paths = [*sorted((small.root / "results").rglob("*.json")), small.root / "LEADERBOARD.md"]
-    return {str(path.relative_to(small.root)): path.read_bytes() for path in paths}
 
 
 def objects(small: Small) -> list[Path]:
@@ -162,7 +119,7 @@ def test_an_evaluation_in_cocos_layout_gives_pycocotools_figures(line: Small) ->
 
     (report,) = result(line)["accuracy"]
     truth = COCO(os.environ["ZOO_COCO"] + "/annotations/person_keypoints_val2017.json")
-    judge = COCOeval(truth, truth.loadRes(str(artifact(line, CELL) / "detections.json")), "keypoints")
+    judge = COCOeval(truth, truth.loadRes(str(line.artifact(CELL) / "detections.json")), "keypoints")
     judge.evaluate()
     judge.accumulate()
     judge.summarize()
@@ -188,9 +145,9 @@ def test_the_leaderboard_has_the_row_and_its_protocol(line: Small) -> None:
 
 
 def test_a_second_run_knows_everything_and_writes_the_same(line: Small, zoo: Zoo) -> None:
-    before = published(line)
+    before = line.published()
     again = zoo("eval", "tiny", "-t", "*")
-    assert again.code == 0 and made(again) == [] and published(line) == before
+    assert again.code == 0 and made(again) == [] and line.published() == before
     assert set(states(zoo, "tiny", "-t", "*").values()) == {"known"}
     assert zoo("board", "--check", "--current", "tiny").code == 0
 
@@ -255,7 +212,7 @@ def test_the_folded_model_takes_raw_pixels_and_finds_the_same_people(line: Small
     from zoo.pose.preprocess import Preprocess
     from zoo.steps.bundle import preprocess
 
-    plain, folded = (artifact(line, f"tiny/openvino-fp32{suffix}/compile") for suffix in ("", "-folded"))
+    plain, folded = (line.artifact(f"tiny/openvino-fp32{suffix}/compile") for suffix in ("", "-folded"))
     assert {path.suffix for path in folded.iterdir()} == {".xml", ".bin", ".json"}
     raw: Preprocess = preprocess(folded)
     assert set(raw.mean) == {0} and set(raw.std) == {1} and raw.colour == "bgr"
@@ -270,7 +227,7 @@ def test_the_folded_model_takes_raw_pixels_and_finds_the_same_people(line: Small
     for name in names:
         assert np.abs(wanted[name] - got[name]).max() <= 1e-4 * np.abs(wanted[name]).max()
     found, same = (
-        json.loads((artifact(line, f"tiny/openvino-fp32{suffix}/accuracy/coco_val2017/original") / "detections.json").read_text())
+        json.loads((line.artifact(f"tiny/openvino-fp32{suffix}/accuracy/coco_val2017/original") / "detections.json").read_text())
         for suffix in ("", "-folded")
     )
     # people of equal score may come in another order; each has its like
@@ -288,7 +245,7 @@ def test_tensorrt_rtx_builds_every_precision_and_the_rows_say_that_they_were_not
         found = result(line, f"tensorrt-rtx-{precision}")
         assert found["note"] == "built with TensorRT-RTX, not run" and found["computed_in"] == ""
         assert {found["parity"]["word"], found["latency"]["word"], *(cell["word"] for cell in found["accuracy"])} == {"not run"}
-        assert (artifact(line, f"tiny/tensorrt-rtx-{precision}/compile") / "model.engine").stat().st_size > 1e5
+        assert (line.artifact(f"tiny/tensorrt-rtx-{precision}/compile") / "model.engine").stat().st_size > 1e5
     row = next(
         row for row in (line.root / "LEADERBOARD.md").read_text().splitlines() if "tensorrt-rtx-fp32 " in row and row.startswith("|")
     )
@@ -296,23 +253,23 @@ def test_tensorrt_rtx_builds_every_precision_and_the_rows_say_that_they_were_not
 
 
 def test_weights_of_ones_own_never_enter_the_results(line: Small, zoo: Zoo) -> None:
-    before = published(line)
+    before = line.published()
     torch.save({"state_dict": {key: value * 1.5 if value.ndim > 1 else value for key, value in state().items()}}, "mine.pth")
     said = zoo("eval", "tiny", "-t", "onnxruntime-fp32", "--weights", "mine.pth", "--json")
     (found,) = json.loads(said.out)
-    assert said.code == 0 and published(line) == before
+    assert said.code == 0 and line.published() == before
     assert found["weights"]["substitute"] == "own file mine.pth"
     assert found["accuracy"][0]["figures"] != result(line)["accuracy"][0]["figures"]
     assert set(states(zoo, "tiny").values()) == {"known"}, "the recipe's own were disturbed"
 
 
 def test_a_part_of_the_images_never_enters_the_results(line: Small, zoo: Zoo) -> None:
-    before = published(line)
+    before = line.published()
     (found,) = json.loads(zoo("eval", "tiny", "-t", "onnxruntime-fp32", "--limit", "2", "--json").out)
     (report,) = found["accuracy"]
     assert (report["images"], report["dataset"]["subset"]) == (2, "the first 2")
     assert report["fingerprint"] != result(line)["accuracy"][0]["fingerprint"], "a part is another protocol"
-    assert published(line) == before
+    assert line.published() == before
 
 
 def test_calibration_images_in_an_evaluation_set_are_refused_or_left_out(line: Small, zoo: Zoo) -> None:
@@ -324,7 +281,7 @@ def test_calibration_images_in_an_evaluation_set_are_refused_or_left_out(line: S
     (found,) = json.loads(zoo("eval", "tiny", "-t", "onnxruntime-fp32", "--json").out)
     (report,) = found["accuracy"]
     assert (report["images"], report["dataset"]["subset"]) == (2, "all but 1 that it is calibrated on")
-    judged = json.loads((artifact(line, CELL) / "detections.json").read_text())
+    judged = json.loads((line.artifact(CELL) / "detections.json").read_text())
     assert int(image.stem) not in {person["image_id"] for person in judged}
 
 
@@ -340,17 +297,17 @@ def test_an_output_that_an_edit_renames_is_still_held_against_the_original(line:
 
 
 def test_images_and_labels_of_ones_own_are_judged_and_never_enter_the_results(line: Small, zoo: Zoo) -> None:
-    before = published(line)
+    before = line.published()
     coco = Path(os.environ["ZOO_COCO"])
     shutil.copy(coco / "val2017/000000000001.jpg", "mine.jpg")
-    found = [p for p in json.loads((artifact(line, CELL) / "detections.json").read_text()) if p["image_id"] == 1]
+    found = [p for p in json.loads((line.artifact(CELL) / "detections.json").read_text()) if p["image_id"] == 1]
     points = [np.reshape(person["keypoints"], (17, 3)).tolist() for person in found]
     annotate(Path("labels.json"), {5: points}, {5: "mine.jpg"})
     said = zoo("eval", "tiny", "-t", "onnxruntime-fp32", "--images", ".", "--labels", "labels.json", "--json")
     (report,) = json.loads(said.out)[0]["accuracy"]
     assert said.code == 0 and report["dataset"]["name"] == "own" and report["images"] == 1
     assert report["figures"]["AP"] == pytest.approx(1), "the labels are what the network finds"
-    assert published(line) == before
+    assert line.published() == before
 
 
 @pytest.mark.parametrize("harm", ["cut off", "missing", "no image"])
@@ -366,12 +323,12 @@ def test_a_bad_image_is_named_and_stops_the_evaluation(line: Small, zoo: Zoo, ha
     (cell,) = result(line)["accuracy"]
     assert cell["type"] == "failure" and "000000000002.jpg" in cell["message"]
     assert "figures" not in cell and result(line)["latency"]["type"] == "latency", "the other cells stand"
-    before = published(line)
+    before = line.published()
     passed = zoo("eval", "tiny", "-t", "onnxruntime-fp32", "--skip-bad-images")
     assert passed.code == 0 and "1 bad image skipped (000000000002.jpg)" in passed.out
-    report = json.loads((artifact(line, CELL) / "report.json").read_text())
+    report = json.loads((line.artifact(CELL) / "report.json").read_text())
     assert (report["images"], report["skipped"]) == (2, ["000000000002.jpg"])
-    assert published(line) == before, "figures without some of the images are not the recipe's"
+    assert line.published() == before, "figures without some of the images are not the recipe's"
 
 
 def hostile(path: Path) -> None:

@@ -5,12 +5,11 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from workspaces import Small
+from workspaces import Small, Zoo
 
 from zoo.cli import COMMANDS, run
 from zoo.errors import Bug
@@ -18,29 +17,6 @@ from zoo.steps.export import ExportOnnx
 from zoo.steps.fetch import FetchWeights
 
 RECIPE_CHANGE = ("  onnxruntime-fp32:\n", "  onnxruntime-fp32:\n  tensorrt-fp32:\n")
-
-
-class Said(NamedTuple):
-    """What a command gave."""
-
-    code: int
-    out: str
-    err: str
-
-
-Zoo = Callable[..., Said]
-
-
-@pytest.fixture
-def zoo(capfd: pytest.CaptureFixture[str]) -> Zoo:
-    """`zoo(*words) -> (exit code, standard output, standard error)`."""
-
-    def call(*words: str) -> Said:
-        capfd.readouterr()
-        code = run(list(words))
-        return Said(code, *capfd.readouterr())
-
-    return call
 
 
 @pytest.fixture

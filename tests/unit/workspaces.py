@@ -4,8 +4,11 @@ whose network is real, with seeded weights in a checkpoint of torch's."""
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -77,6 +80,46 @@ evaluate:
 benchmark: {height: 64, width: 64}
 """
 
+HAND = """\
+format: 1
+name: hand
+title: Hands by landmarks
+task: hand_pose
+licences: {weights: unknown, code: unknown, data: hands}
+weights:
+  - type: file
+    files: [{name: hand.tflite, path: hand.tflite, hash: none}]
+    reader: {type: openvino, file: hand.tflite, names: hand_landmark}
+model: {type: hand_landmark}
+export: {input: image, shape: [1, 3, 224, 224], dynamic: [batch]}
+preprocess:
+  fit: {type: letterbox, width: 224, height: 224, interpolation: linear, pad: [0, 0, 0]}
+  colour: rgb
+  std: [255, 255, 255]
+targets:
+  onnxruntime-fp32:
+  openvino-fp32:
+calibration: {dataset: other, images: 1}
+decode: {type: landmarks, landmarks: landmarks, presence: presence, threshold: 0}
+benchmark: {height: 224, width: 224}
+"""
+
+#: `tiny`, then `hand`, whose weights are nowhere: a rehearsal. Its crops are small, as its pictures are
+BOTH = """\
+format: 1
+name: both
+title: A tiny body and its hands
+task: body_hand_pose
+pipeline: {type: body_hands, body: tiny, hand: hand, crops: {least: 4}}
+targets:
+  onnxruntime-fp32:
+evaluate:
+  - protocol: together
+    title: Body and hands
+    datasets: [coco_val2017]
+benchmark: {dataset: other, images: 2}
+"""
+
 MODEL = {"refinement_stages": 1, "channels": 8}
 
 
@@ -92,6 +135,27 @@ def position(text: str, word: str) -> str:
     """`line:column` of the first `word` in `text`, from 1."""
     before = text[: text.index(word)]
     return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+class Said(NamedTuple):
+    """What a command gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+Zoo = Callable[..., Said]
+
+
+def made(said: Said) -> list[str]:
+    """The actions that a run carried out."""
+    return re.findall(r"^  made  (\S+)", said.err, re.MULTILINE)
+
+
+def states(zoo: Zoo, *words: str) -> dict[str, str]:
+    """Action -> what `zoo plan` says of it."""
+    return {action["id"]: action["state"] for action in json.loads(zoo("plan", *words, "--json").out)}
 
 
 @dataclass(frozen=True)
@@ -115,6 +179,11 @@ class Small:
         (self.root / "recipes" / f"{name}.yaml").write_text(text)
         return text
 
+    def pipeline(self, *changes: tuple[str, str], hand: tuple[tuple[str, str], ...] = ()) -> str:
+        """Write the recipes `hand` and `both`, with their changes, and return the text of the latter."""
+        self.recipe(*hand, name="hand", text=HAND)
+        return self.recipe(*changes, name="both", text=BOTH)
+
     def images(self, count: int = 3) -> list[Path]:
         """COCO's real layout under coco/, and other images to calibrate on under other/."""
         folder = self.root / "coco" / "val2017"
@@ -126,6 +195,17 @@ class Small:
         people = {number: [person(number)] for number in range(1, count + 1)}
         annotate(self.root / "coco/annotations/person_keypoints_val2017.json", people, {n: p.name for n, p in enumerate(paths, 1)})
         return paths
+
+    def artifact(self, id: str) -> Path:
+        """The folder of what the newest action called `id` made."""
+        records = sorted((self.root / ".zoo/actions").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        found = [done["artifact"] for done in (json.loads(path.read_text()) for path in records) if done["id"] == id]
+        return self.root / ".zoo/objects" / found[-1]
+
+    def published(self) -> dict[str, bytes]:
+        """Everything that is committed of results."""
+        paths = [*sorted((self.root / "results").rglob("*.json")), self.root / "LEADERBOARD.md"]
+        return {str(path.relative_to(self.root)): path.read_bytes() for path in paths}
 
     def weights(self, name: str = "tiny.pth") -> Path:
         """A checkpoint of the network with seeded weights, as the originals save theirs."""

@@ -134,8 +134,9 @@ def _faults(declared: PipelineRecipe, parts: Mapping[str, Recipe], workspace: Wo
             continue
         others = options.parts if options else {}
         for role in others:
-            if role not in parts:
-                yield ("targets", name, "parts", role), unknown("part", role, parts)
+            # not `parts`: a recipe that has faults of its own is missing there
+            if role not in declared.pipeline.parts:
+                yield ("targets", name, "parts", role), unknown("part", role, declared.pipeline.parts)
         for role, recipe in parts.items():
             if (chosen := others.get(role, name)) not in recipe.targets:
                 path = ("targets", name, "parts", role) if role in others else ("targets", name)
