@@ -226,6 +226,14 @@ def test_calibration_on_the_images_of_an_evaluation_is_found(tmp_path: Path) -> 
     assert "of ours" in found.message and "net.accuracy-check.yml:8" in found.other
 
 
+def test_a_path_that_no_file_system_can_have_is_a_finding_and_no_error(tmp_path: Path) -> None:
+    from workspaces import WORKSPACE
+
+    (tmp_path / "zoo.yaml").write_text(WORKSPACE)
+    top = write(tmp_path / "foreign", VAMC.replace("{folder}/calib", f"/{'a' * 5000}"))
+    assert [one.kind for one in audit([top]).findings] == ["path"]
+
+
 def test_calibration_on_what_the_workspace_evaluates_on_is_found(tmp_path: Path) -> None:
     from workspaces import RECIPE, WORKSPACE
 

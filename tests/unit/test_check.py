@@ -199,6 +199,35 @@ def test_fixed_shape_that_the_fit_does_not_give_is_reported(small: Small, fit: s
     assert found.endswith(f"64x128 is all that goes in, and the recipe's own fit gives {given}")
 
 
+STRETCHED = (FIT, "fit: {type: stretch, width: 64, height: 64}")
+ONE_SIZE = ("  shape: [1, 3, 64, 64]\n", "  shape: [1, 3, 64, 64]\n  dynamic: [batch]\n")
+PROTOCOL = "  - protocol: original\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (("benchmark: {height: 64, width: 64}", "benchmark: {height: 64, width: 128}"), "benchmark"),
+        ((PROTOCOL, f"{PROTOCOL}    {FIT}\n"), "evaluate[0].fit"),
+        ((PROTOCOL, f"{PROTOCOL}    scales: [0.5, 1]\n"), "evaluate[0].scales"),
+        (("decode: {type: paf", "scales: [0.5, 1]\ndecode: {type: paf"), "scales"),
+    ],
+)
+def test_what_a_graph_of_one_size_can_never_be_given_is_reported(small: Small, change: tuple[str, str], path: str) -> None:
+    assert faults(small, STRETCHED, ONE_SIZE)[1] == []
+    assert faults(small, STRETCHED, change)[1] == [], "a graph that takes any size"
+    _, (found,) = faults(small, STRETCHED, ONE_SIZE, change)
+    assert found.split(": ")[1] == path and "64x64 is all that goes in" in found
+
+
+def test_scales_of_a_recipe_do_not_go_into_a_target_of_a_fixed_shape(small: Small) -> None:
+    fixed, scales = (TARGET, "  onnxruntime-fp32: {shape: [64, 64]}\n"), "scales: [0.5, 1]\n"
+    _, (found,) = faults(small, STRETCHED, fixed, ("decode: {type: paf", f"{scales}decode: {{type: paf"))
+    assert "scales: 64x64 is all that goes in (targets.onnxruntime-fp32.shape)" in found
+    # a protocol may have them: this target is not judged in it, and others are
+    assert faults(small, STRETCHED, fixed, (PROTOCOL, f"{PROTOCOL}    {scales}"))[1] == []
+
+
 def test_all_faults_are_reported_at_once_in_the_order_of_their_lines(small: Small) -> None:
     text, found = faults(
         small,

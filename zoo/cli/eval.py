@@ -77,7 +77,7 @@ def command(
     """
     from zoo.cli.measured import tell
     from zoo.cli.session import Session, exit_code
-    from zoo.cli.wishes import actions_for
+    from zoo.cli.wishes import actions_for, measures
     from zoo.errors import UsageError
 
     own = bool(weights or images or limit or skip_bad_images)
@@ -99,9 +99,6 @@ def command(
         limit=limit,
         skip_bad_images=skip_bad_images,
     )
-    measures = ("/latency", "/accuracy/")
-    outcomes = session.carry_out(
-        actions, jobs=jobs, again=lambda action: again and any(part in action.id for part in measures), fail_fast=fail_fast, quiet=as_json
-    )
+    outcomes = session.carry_out(actions, jobs=jobs, again=lambda action: again and measures(action), fail_fast=fail_fast, quiet=as_json)
     tell(session, recipes, outcomes, as_json=as_json, publish=not own and bool(results or not datasets) and len(outcomes) == len(actions))
     return exit_code(list(outcomes.values()))

@@ -10,13 +10,14 @@ from zoo.cli.session import Session
 from zoo.engine.code import Code
 from zoo.engine.execute import Outcome
 from zoo.engine.joint import parts_on, runs_on
+from zoo.engine.network import judged_in
 from zoo.engine.plan import declared, parities
 from zoo.errors import MissingTool, WeightsUnreachable, ZooError
 from zoo.files import write_bytes
 from zoo.licence import joined, words
 from zoo.machine import describe, versions, vnni
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of
-from zoo.recipe.model import Recipe
+from zoo.recipe.model import Recipe, Target
 from zoo.steps import reports
 from zoo.steps.bundle import model_size
 from zoo.steps.provenance import Provenance
@@ -42,6 +43,7 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
     chain = parities(recipe, name)
     parity = together([report(outcomes.get(id)) for id in chain])
     reason = why_unmeasured(compiled, runs, recipe)
+    unjudged = other_size(recipe, name, target) if runs and compiled.artifact else None
     if any(id not in outcomes for id in chain[1::2]) and not (isinstance(parity, reports.Parity) and not parity.passed):
         # what is known of the graph says nothing about a target that did not run
         parity = reason
@@ -74,7 +76,7 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
         computed_in=measured[0].computed_in if measured else "",
         note="; ".join(notes),
         parity=parity,
-        accuracy=tuple(accuracy) or ((reason,) if asked else ()),
+        accuracy=tuple(accuracy) or ((unjudged or reason,) if asked else ()),
         latency=latency if isinstance(latency, reports.Latency | reports.Failure) else None,
         size_bytes=model_size(compiled.artifact.path) if compiled.artifact else None,
         key=compiled.key,
@@ -92,6 +94,15 @@ def why_unmeasured(compiled: Outcome, runs: bool, recipe: AnyRecipe) -> reports.
     if not runs:
         return reports.Failure(word="not run", message="")  # the row's note says it
     return reports.Failure(word="no images", message=f"none of its datasets is here: {', '.join(datasets(recipe)) or 'it names none'}")
+
+
+def other_size(recipe: AnyRecipe, name: str, target: Target) -> reports.Failure | None:
+    """Why a target of a fixed size is judged in no protocol, where that is the reason."""
+    if isinstance(recipe, Composite) or not (options := recipe.targets[name]) or not options.shape:
+        return None
+    if not recipe.evaluate or judged_in(recipe, target, options):
+        return None
+    return reports.Failure(word="other size", message=f"every protocol wants other inputs than {options.shape[0]}x{options.shape[1]}")
 
 
 def datasets(recipe: AnyRecipe) -> list[str]:

@@ -84,6 +84,11 @@ def usable(session: Session, recipe: AnyRecipe) -> list[str]:
     return [name for name in recipe.targets if not any(part.backend.available() for part in parts[name])] or list(recipe.targets)
 
 
+def measures(action: Action) -> bool:
+    """Whether an action is what `--again` of `eval` and `bench` asks for: measuring, and not what has to be there before."""
+    return action.step.exclusive
+
+
 def own_file(recipe: Recipe, weights: str) -> Source:
     """The user's own checkpoint as a source, read as its ending says."""
     path = Path(weights).resolve()

@@ -70,9 +70,7 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
             )
             story.add(Action(f"{recipe.name}/{name}/parity", step, {"model": model, "compiled": compiled, **story.photos(images)}))
         if wish.accuracy:
-            for evaluation in recipe.evaluate:
-                if options.shape and not takes(options.shape, part(recipe, target, evaluation)):
-                    continue
+            for evaluation in judged_in(recipe, target, options):
                 for title, dataset in judged_on(evaluation, workspace, context, wish).items():
                     measure_accuracy(story, recipe, name, target, evaluation, title, dataset, compiled, wish)
         if wish.latency and images:
@@ -201,6 +199,11 @@ def left_out(recipe: Recipe, workspace: Workspace) -> tuple[Dataset, ...]:
     return (workspace.datasets[recipe.calibration.dataset],) if recipe.calibration and recipe.calibration.leave_out else ()
 
 
+def judged_in(recipe: Recipe, target: Target, options: TargetOptions) -> list[Evaluation]:
+    """The protocols that a target can be judged in: one of a fixed height and width only where all its inputs have that size."""
+    return [one for one in recipe.evaluate if not options.shape or takes(options.shape, part(recipe, target, one))]
+
+
 def takes(shape: tuple[int, int], used: Part) -> bool:
-    """Whether a target of a fixed height and width can be judged in a protocol: only where all its inputs have that size."""
+    """Whether all inputs of a protocol have the same height and width, which are these."""
     return used.fit.size == shape and used.scales == (1.0,)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, cast, get_type_hints
-
-import msgspec
 
 from zoo.document import Document
 from zoo.edits import Edit, KeepOutputs, Rename
 from zoo.errors import Problem
 from zoo.pipelines.estimator import MultiScale, Turning
 from zoo.pose.decoders import Decoder
-from zoo.pose.fits import Height
-from zoo.pose.preprocess import Fit
 from zoo.pose.skeletons import SKELETONS
 from zoo.recipe.faults import Fault, misnamed, protocols, unknown
-from zoo.recipe.model import Evaluation, Recipe, Scales, TargetOptions, Turns, Workspace
+from zoo.recipe.model import Recipe, Scales, Turns, Workspace
+from zoo.recipe.sizes import channels, fixed_sizes, shapes
+from zoo.recipe.sound import UNSOUND, Unsound, evaluations
 from zoo.steps.parity import Gate
 
 
@@ -34,56 +31,8 @@ def problems(document: Document, recipe: Recipe, workspace: Workspace) -> list[P
     return found
 
 
-class Unsound(Exception):
-    """A part of a recipe that has another fault already was asked for."""
-
-
-class Sound:
-    """The parts of a refused document that are well-formed by themselves: what is wrong with how they fit can be said
-    together with what is wrong with the others. The others raise `Unsound`."""
-
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        self._data = data
-        self._types = get_type_hints(Recipe)
-        self._defaults = {field.name: field.default for field in msgspec.structs.fields(Recipe) if not field.required}
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in self._data:
-            if name in self._defaults:
-                return self._defaults[name]
-            raise Unsound
-        value = self._data[name]
-        if name == "targets" and isinstance(value, dict):
-            return {str(target): _converted(options, TargetOptions | None) for target, options in value.items()}
-        if name == "evaluate" and isinstance(value, list):
-            return [_converted(item, Evaluation) for item in value]
-        found = _converted(value, self._types[name])
-        if found is UNSOUND:
-            raise Unsound
-        return found
-
-
-UNSOUND: Any = object()
-
-
-def _converted(value: Any, kind: Any) -> Any:
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        return UNSOUND
-
-
-def sound(document: Document) -> Recipe:
-    """A refused document as far as it goes."""
-    return cast(Recipe, Sound(document.data if isinstance(document.data, dict) else {}))
-
-
-def _evaluations(recipe: Recipe) -> list[tuple[int, Evaluation]]:
-    return [(index, evaluation) for index, evaluation in enumerate(recipe.evaluate) if evaluation is not UNSOUND]
-
-
 def _evaluate(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
-    yield from protocols(_evaluations(recipe), workspace)
+    yield from protocols(evaluations(recipe), workspace)
 
 
 def _targets(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
@@ -122,71 +71,8 @@ def _calibration(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     name = recipe.calibration.dataset
     if name not in workspace.datasets:
         yield ("calibration", "dataset"), unknown("dataset", name, workspace.datasets)
-    elif any(name in evaluation.datasets for _, evaluation in _evaluations(recipe)):
+    elif any(name in evaluation.datasets for _, evaluation in evaluations(recipe)):
         yield ("calibration", "dataset"), f"the recipe is evaluated on {name}: calibrating on it would flatter the figures"
-
-
-def _shapes(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
-    stride, only = recipe.model.stride, recipe.model.size
-    with suppress(Unsound):
-        changing = [axis for axis in recipe.export.dynamic if axis != "batch"]
-        if only and changing:
-            yield ("export",), f"the network takes {only[0]}x{only[1]} alone: say `dynamic: [batch]`, without {' and '.join(changing)}"
-    with suppress(Unsound):
-        if only and recipe.scales != (1.0,):
-            yield ("scales",), f"the network takes {only[0]}x{only[1]} alone"
-    for index, evaluation in _evaluations(recipe):
-        if only and evaluation.scales not in (None, (1.0,)):
-            yield ("evaluate", index, "scales"), f"the network takes {only[0]}x{only[1]} alone"
-    for path, tall, wide in _sizes(recipe):
-        if only:
-            if (tall, wide) != only:
-                yield path, f"the network takes {only[0]}x{only[1]} alone"
-        elif tall % stride or wide % stride:
-            yield path, f"the network takes heights and widths that are multiples of {stride}, not {tall}x{wide}"
-
-
-def _channels(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
-    if recipe.export.shape[1] != 3:
-        yield ("export", "shape"), f"an image has 3 channels, not {recipe.export.shape[1]}"
-
-
-def _sizes(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], int, int]]:
-    """Where a recipe says how large an input is: path, height, width. What is not sound is passed over."""
-    with suppress(Unsound):
-        yield ("export", "shape"), *recipe.export.shape[2:]
-    with suppress(Unsound):
-        yield ("benchmark",), recipe.benchmark.height, recipe.benchmark.width
-    with suppress(Unsound):
-        for name, options in recipe.targets.items():
-            if options is not UNSOUND and options and options.shape:
-                yield ("targets", name, "shape"), *options.shape
-    with suppress(Unsound):
-        yield ("preprocess", "fit"), *_least(recipe.preprocess.fit)
-    for index, evaluation in _evaluations(recipe):
-        if evaluation.fit:
-            yield ("evaluate", index, "fit"), *_least(evaluation.fit)
-
-
-def _least(fit: Fit) -> tuple[int, int]:
-    """A height and a width of which all that a fit gives are multiples."""
-    return (fit.multiple, fit.multiple) if isinstance(fit, Height) else (fit.height, fit.width)
-
-
-def _fixed(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
-    given, stride = recipe.preprocess.fit.size, recipe.model.stride
-    fixed: list[tuple[tuple[str | int, ...], tuple[int, int]]] = []
-    with suppress(Unsound):
-        if not {"height", "width"} & {*recipe.export.dynamic}:
-            fixed.append((("export", "shape"), recipe.export.shape[2:]))
-    for name, options in recipe.targets.items():
-        if options is not UNSOUND and options and options.shape:
-            fixed.append((("targets", name, "shape"), options.shape))
-    for path, (height, width) in fixed:
-        # a size that the network cannot take at all is said already
-        if (height, width) != given and not height % stride and not width % stride:
-            brought = f"{given[0]}x{given[1]}" if given else "sizes that depend on the image"
-            yield path, f"{height}x{width} is all that goes in, and the recipe's own fit gives {brought}"
 
 
 def _weights(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
@@ -201,7 +87,7 @@ def _weights(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
 def _decoders(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], Decoder]]:
     with suppress(Unsound):
         yield ("decode",), recipe.decode
-    for index, evaluation in _evaluations(recipe):
+    for index, evaluation in evaluations(recipe):
         if evaluation.decode:
             yield ("evaluate", index, "decode"), evaluation.decode
 
@@ -211,7 +97,7 @@ def _scales(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     with suppress(Unsound):
         if len(recipe.scales) > 1:
             several.append((("scales",), recipe.decode))
-    for index, evaluation in _evaluations(recipe):
+    for index, evaluation in evaluations(recipe):
         with suppress(Unsound):
             if len(evaluation.scales or recipe.scales) > 1 and (evaluation.scales or evaluation.decode):
                 several.append((("evaluate", index, "scales" if evaluation.scales else "decode"), evaluation.decode or recipe.decode))
@@ -224,7 +110,7 @@ def _turns(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     ways: list[tuple[tuple[str | int, ...], Turns, Scales, Decoder]] = []
     with suppress(Unsound):
         ways.append((("turns",), recipe.turns, recipe.scales, recipe.decode))
-    for index, evaluation in _evaluations(recipe):
+    for index, evaluation in evaluations(recipe):
         own = next((field for field in ("turns", "scales", "decode") if getattr(evaluation, field)), "")
         with suppress(Unsound):
             if own:
@@ -274,5 +160,5 @@ def _outputs(outputs: Mapping[str, int | None], edits: Sequence[Edit]) -> dict[s
 
 #: each in turn; one that needs a part which has a fault of its own says what it knows by then
 CHECKS: tuple[Callable[[Recipe, Workspace], Iterator[Fault]], ...] = (
-    _targets, _calibration, _channels, _shapes, _fixed, _weights, _decoding, _scales, _turns, _evaluate,
+    _targets, _calibration, channels, shapes, fixed_sizes, _weights, _decoding, _scales, _turns, _evaluate,
 )  # fmt: skip

@@ -145,7 +145,8 @@ def _joins(document: Document) -> bool:
 
 
 def _single(document: Document, place: Place) -> Recipe:
-    from zoo.recipe.check import problems, sound
+    from zoo.recipe.check import problems
+    from zoo.recipe.sound import sound
 
     document, faults = resolved(document)
     try:

@@ -83,7 +83,10 @@ def _workspaces(files: Sequence[File]) -> list[Workspace]:
 def _here(file: File) -> bool:
     text = Cursor(file.document).at("dataset", "path").text()
     path = _resolved(text, file.path.parent) if text else None
-    return path is not None and path.is_dir()
+    try:
+        return path is not None and path.is_dir()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _resolved(text: str, folder: Path) -> Path | None:
