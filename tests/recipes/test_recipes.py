@@ -16,6 +16,13 @@ from zoo.recipe.model import Recipe
 from zoo.recipe.workspace import open_place, read_recipe
 
 ROOT = Path(__file__).parents[2]
+#: what makes a recipe large and is more of the same: its stages from the third on, and another file of the same network
+MORE_OF_THE_SAME = {
+    "{type: openpose_body}": "{type: openpose_body, stages: 2}",
+    "{type: openpose_hand}": "{type: openpose_hand, stages: 2}",
+    "  torchscript: body.torchscript.pt\n": "",
+    "  torchscript: hand.torchscript.pt\n": "",
+}
 RECIPES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
 PIPELINES = [name for name in RECIPES if "pipeline" in yaml.safe_load((ROOT / f"recipes/{name}.yaml").read_text())]
 NETWORKS = [name for name in RECIPES if name not in PIPELINES]
@@ -63,9 +70,13 @@ def test_tensorrt_rtx_builds_every_precision_of_every_recipe(
     root = workspace(tmp_path, datasets={**datasets, recipe.calibration.dataset: {"type": "folder", "images": "others"}}, mirrors=[])
     for other in set(RECIPES) - {name}:
         (root / f"recipes/{other}.yaml").unlink()
+    path = root / f"recipes/{name}.yaml"
+    text = path.read_text()
+    for large, small in MORE_OF_THE_SAME.items():
+        text = text.replace(large, small)
+    path.write_text(text)
     picture(root / "pictures/0.png", 0)
-    for seed in range(2):
-        picture(root / f"others/{seed}.png", 1 + seed, height=192, width=256)
+    picture(root / "others/0.png", 1, height=192, width=256)
     monkeypatch.chdir(root)
     code = run(["build", name, "-t", "tensorrt-rtx-*", "--rehearse", "--offline", "--json"])
     out, err = capfd.readouterr()
