@@ -86,7 +86,7 @@ CASES = {
         "evaluate[0].datasets[0]: there is no dataset 'coco_vel2017'; did you mean coco_val2017?",
     ),
     "a dataset to time it on that there is not": (
-        ("{dataset: other,", "{dataset: others,"), "others", "benchmark.dataset: there is no dataset 'others'; did you mean other?",
+        ("{dataset: coco_val2017,", "{dataset: others,"), "others", "benchmark.dataset: there is no dataset 'others'; did you mean other?",
     ),
     "a gate on another dataset": (
         ("    datasets: [coco_val2017]\n", "    datasets: [coco_val2017]\n    gates: {other: {AP: 0.1}}\n"), "other: {AP",
@@ -115,7 +115,7 @@ def test_a_fault_is_reported_at_its_line_and_column_with_what_to_do(small: Small
 
 
 def test_all_faults_are_reported_at_once_in_the_order_of_their_lines(small: Small) -> None:
-    small.pipeline(("body: tiny,", "body: tinny,"), (TARGET, "  onnxruntime-fp23:\n"), ("{dataset: other,", "{dataset: others,"))
+    small.pipeline(("body: tiny,", "body: tinny,"), (TARGET, "  onnxruntime-fp23:\n"), ("{dataset: coco_val2017,", "{dataset: others,"))
     found = faults(small)
     assert [one.split(": ")[1] for one in found] == ["pipeline.body", "targets.onnxruntime-fp23", "benchmark.dataset"]
 
@@ -165,7 +165,7 @@ def digests(small: Small) -> dict[str, str]:
 CHANGES = {
     "the hand's decoder": ("hand", ("threshold: 0}", "threshold: 0.5}")),
     "the hand's preprocessing": ("hand", ("std: [255, 255, 255]", "std: [128, 128, 128]")),
-    "the hand's weights": ("hand", ("path: hand.tflite,", "path: other.tflite,")),
+    "the hand's weights": ("hand", ("path: hand.pth,", "path: other.pth,")),
     "the hand's licence": ("hand", ("data: hands", "data: others")),
     "the body's edits": ("tiny", ("edits:\n  - type: onnxsim\n", "")),
     "the body's parity gate": ("tiny", (TARGET, "  onnxruntime-fp32: {parity: {relative: 1e-5}}\n")),
