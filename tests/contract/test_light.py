@@ -115,7 +115,7 @@ def test_images_are_resized_and_normalised_in_zoo_pose_alone() -> None:
 
 def test_a_mean_and_a_deviation_are_read_by_preprocessing_what_folds_it_and_what_writes_it_alone() -> None:
     readers = set(found({"preprocess.mean", "preprocess.std", "self.mean", "self.std"}))
-    assert readers == {"pose/preprocess.py", "pose/vdsp.py", "interop/process_ops.py", "edits/fold_preprocess.py"}
+    assert readers == {"pose/preprocess.py", "pose/vdsp_writer.py", "interop/process_ops.py", "edits/fold_preprocess.py"}
 
 
 def test_only_the_command_line_prints_and_exits() -> None:

@@ -23,6 +23,8 @@ def closure(package: Path, *roots: str) -> str:
 COMPILE = ("zoo.steps.compile", "zoo.backends.onnxruntime")
 ACCURACY = ("zoo.steps.accuracy", "zoo.backends.onnxruntime", "zoo.pose.decoders.paf", "zoo.datasets.coco", "zoo.metrics.coco")
 
+STEPS = [f"zoo.steps.{name}" for name in ("fetch", "export", "edit", "fp16", "int8", "compile", "parity", "latency")]
+
 
 @pytest.mark.parametrize(
     ("file", "compiles", "judges"),
@@ -34,6 +36,32 @@ def test_a_change_is_felt_by_the_steps_that_run_it(package: Path, file: str, com
         source.write("\nCHANGED = 1\n")
     after = closure(package, *COMPILE), closure(package, *ACCURACY)
     assert (before[0] != after[0], before[1] != after[1]) == (compiles, judges)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        # what reads and writes files of others, and what is said of them
+        "pose/vdsp.py", "pose/vdsp_keys.py", "interop/emit.py", "recipe/vdsp.py", "formats/coco.py", "formats/txt.py",
+        "formats/prediction.py", "cli/predict.py", "pose/draw.py",
+        # what a single network has no part in
+        "pipelines/body_hands.py", "pose/hands.py", "steps/whole.py", "steps/assemble.py",
+    ],
+)  # fmt: skip
+def test_what_no_measurement_of_a_network_runs_outdates_none(package: Path, file: str) -> None:
+    before = [closure(package, root) for root in STEPS], closure(package, *ACCURACY)
+    with (package / file).open("a") as source:
+        source.write("\nCHANGED = 1\n")
+    assert ([closure(package, root) for root in STEPS], closure(package, *ACCURACY)) == before
+
+
+@pytest.mark.parametrize("file", ["pipelines/body_hands.py", "pose/hands.py", "pipelines/estimator.py"])
+def test_a_change_of_how_networks_work_together_is_felt_by_what_measures_a_pipeline(package: Path, file: str) -> None:
+    roots = [(step, "zoo.pipelines.body_hands") for step in ("zoo.steps.assemble", "zoo.steps.whole", "zoo.steps.accuracy")]
+    before = [closure(package, *root) for root in roots]
+    with (package / file).open("a") as source:
+        source.write("\nCHANGED = 1\n")
+    assert not set(before) & {closure(package, *root) for root in roots}
 
 
 def test_a_change_deep_in_the_imports_is_felt(package: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
-from zoo.formats.coco import coco_results
+from zoo.formats.coco_results import coco_results
 from zoo.metrics import COCO_SIGMAS, CocoOks, drift, oks
 from zoo.metrics.bootstrap import Evaluated, average_precision
 from zoo.metrics.coco import _evaluated

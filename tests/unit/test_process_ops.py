@@ -8,7 +8,7 @@ from zoo.interop import process_ops
 from zoo.interop.process_ops import OpsError
 from zoo.pose.fits import Letterbox, Stretch
 from zoo.pose.preprocess import Preprocess
-from zoo.pose.vdsp import Unsayable
+from zoo.pose.vdsp_writer import Unsayable
 
 NORMAL: dict[str, Any] = {"type": "Normalize", "div255": False, "mean": [1, 2, 3], "std": [4, 5, 6]}
 DECODE, TENSOR = {"type": "DecodeImage"}, {"type": "ToTensor"}

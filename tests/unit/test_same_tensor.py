@@ -13,7 +13,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from zoo.edits import FoldPreprocess
 from zoo.interop import process_ops
-from zoo.pose import vdsp
+from zoo.pose import vdsp, vdsp_writer
 from zoo.pose.fits import Letterbox, Stretch
 from zoo.pose.preprocess import Preprocess
 
@@ -115,7 +115,7 @@ def by_graph(preprocess: Preprocess, image: NDArray[np.uint8]) -> NDArray[np.flo
 @pytest.mark.assets
 @every
 def test_all_descriptions_of_a_preprocessing_give_the_same_tensor(preprocess: Preprocess, paths: list[Path]) -> None:
-    params = json.loads(vdsp.text(preprocess))
+    params = json.loads(vdsp_writer.text(preprocess))
     ops = json.loads(json.dumps(process_ops.write(preprocess)))
     assert vdsp.read(params) == preprocess == process_ops.read(ops)
     for path in paths:
@@ -133,7 +133,7 @@ def test_all_descriptions_of_a_preprocessing_give_the_same_tensor(preprocess: Pr
 @pytest.mark.parametrize("wrong", ["colour", "mean", "size"])
 def test_a_description_of_another_tensor_is_seen(preprocess: Preprocess, wrong: str, paths: list[Path]) -> None:
     """The comparison above can fail: each of these changes it."""
-    params = json.loads(vdsp.text(preprocess))
+    params = json.loads(vdsp_writer.text(preprocess))
     config = params["OpConfig"]
     if wrong == "colour":
         config["ColorCvtCode"] = "NO_CHANGE" if preprocess.colour == "bgr" else "RGB2BGR"

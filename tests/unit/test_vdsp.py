@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zoo.pose import vdsp
+from zoo.pose import vdsp, vdsp_writer
 from zoo.pose.fits import Height, Letterbox, Stretch
 from zoo.pose.preprocess import Preprocess
 
@@ -153,7 +153,7 @@ def test_what_is_good_vdsp_and_no_preprocess_of_ours_is_told_from_what_is_wrong(
     ids=str,
 )
 def test_what_is_written_reads_back_equal_even_through_a_file(preprocess: Preprocess) -> None:
-    written = vdsp.write(preprocess)
+    written = vdsp_writer.write(preprocess)
     assert vdsp.read(json.loads(json.dumps(written))) == preprocess
 
 
@@ -184,8 +184,8 @@ NORMAL = {"mean": (128.0, 128.0, 128.0), "std": (256.0, 256.0, 256.0)}
     ids=str,
 )
 def test_what_vdsp_cannot_say_is_an_error_with_the_nearest_that_it_can(preprocess: Preprocess, said: list[str], nearest: Any) -> None:
-    with pytest.raises(vdsp.Unsayable) as error:
-        vdsp.write(preprocess)
+    with pytest.raises(vdsp_writer.Unsayable) as error:
+        vdsp_writer.write(preprocess)
     assert len(error.value.reasons) == len(said)
     assert all(words in error.value.message for words in said)
     assert error.value.nearest == Preprocess(fit=nearest, **NORMAL)
@@ -195,8 +195,8 @@ def test_what_vdsp_cannot_say_is_an_error_with_the_nearest_that_it_can(preproces
 
 
 def test_the_nearest_of_a_size_that_follows_the_image_is_the_networks_fixed_one() -> None:
-    with pytest.raises(vdsp.Unsayable) as error:
-        vdsp.write(Preprocess(fit=Height(height=368)), size=(456, 256))
+    with pytest.raises(vdsp_writer.Unsayable) as error:
+        vdsp_writer.write(Preprocess(fit=Height(height=368)), size=(456, 256))
     assert error.value.nearest.fit == Letterbox(width=456, height=256, pad=(128, 128, 128))
 
 

@@ -17,7 +17,7 @@ from zoo.datasets import Photos
 from zoo.edits import FoldPreprocess, Rename
 from zoo.errors import StepFailed, UsageError
 from zoo.interop import process_ops
-from zoo.pose import vdsp
+from zoo.pose import vdsp_writer
 from zoo.pose.preprocess import Preprocess
 from zoo.recipe.model import Calibration, Recipe, TargetOptions, Workspace
 
@@ -56,7 +56,7 @@ def fed(recipe: Recipe, target: str | None = None) -> Fed:
 def vdsp_json(recipe: Recipe, target: str | None = None) -> str:
     """The vdsp JSON of what a target is fed. Raises Unsayable, UsageError."""
     what = fed(recipe, target)
-    return vdsp.text(what.preprocess, what.size)
+    return vdsp_writer.text(what.preprocess, what.size)
 
 
 def vamc_yaml(

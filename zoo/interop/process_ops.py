@@ -22,7 +22,7 @@ from msgspec import Meta, structs
 from zoo.errors import ZooError
 from zoo.pose.fits import Fit, Letterbox, Stretch
 from zoo.pose.preprocess import Positive, Preprocess
-from zoo.pose.vdsp import Unsayable, nearest, plain
+from zoo.pose.vdsp_writer import Unsayable, nearest, plain
 from zoo.record import Choice
 
 Side = Annotated[int, Meta(ge=1)]

@@ -14,7 +14,7 @@ from zoo.datasets import Dataset, overlap
 from zoo.datasets.images import BadImage, Images
 from zoo.errors import StepFailed
 from zoo.files import write_bytes
-from zoo.formats.coco import coco_results
+from zoo.formats.coco_results import coco_results
 from zoo.machine import describe, gpus, isa, versions
 from zoo.metrics import Metric
 from zoo.pipelines import Pipeline

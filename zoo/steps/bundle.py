@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo.files import write_bytes, write_text
-from zoo.pose import vdsp
+from zoo.pose import vdsp_writer
 from zoo.pose.preprocess import Preprocess
 from zoo.record import canonical
 from zoo.steps.provenance import Provenance
@@ -55,8 +55,8 @@ class Bundle:
             graph.metadata_props.add(key=key, value=value)
         onnx.save(graph, out / MODEL)
         write_bytes(out / PREPROCESS, canonical(self.preprocess) + b"\n")
-        with suppress(vdsp.Unsayable):
-            write_text(out / VDSP, vdsp.text(self.preprocess))
+        with suppress(vdsp_writer.Unsayable):
+            write_text(out / VDSP, vdsp_writer.text(self.preprocess))
         self.provenance.write(out)
 
     def said(self) -> dict[str, str]:

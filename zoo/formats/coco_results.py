@@ -1,0 +1,39 @@
+"""People as COCO's evaluation takes them: the one place where an absent keypoint becomes (0, 0).
+
+Apart from `coco`, which writes files: accuracy is measured with this, and what a file says besides must not outdate it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.pose.keypoints import Poses
+
+PERSON = 1
+
+
+def coco_results(poses: Poses, image_id: int | str, order: Sequence[int] | None = None, offset: float = 0.0) -> list[dict[str, Any]]:
+    """One COCO keypoint result per person.
+
+    `order[i]` is the place of COCO's keypoint i among the keypoints of `poses` (None: they are in COCO's
+    order already). `offset` is added to x and y: 0.5 where a protocol counts from the corner of the first
+    pixel. A found keypoint is (x, y, 1), an absent one (0, 0, 0), as Lightweight OpenPose writes them; pycocotools
+    takes the area of a person, on which APM and APL hang, from all of these numbers, the zeros too."""
+    chosen = poses if order is None else poses.reordered(list(order))
+    return [
+        {"image_id": image_id, "category_id": PERSON, "keypoints": person.ravel().tolist(), "score": float(score)}
+        for person, score in zip(triples(chosen, offset), chosen.instance_scores, strict=True)
+    ]
+
+
+def triples(poses: Poses, offset: float = 0.0) -> NDArray[np.float64]:
+    """(N, K, 3): x, y, 1, or 0, 0, 0."""
+    points = np.zeros((*poses.keypoints.shape[:2], 3))
+    points[..., :2] = poses.keypoints + offset
+    points[..., 2] = 1
+    points[~poses.present] = 0
+    return points
