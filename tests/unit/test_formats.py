@@ -235,6 +235,11 @@ def test_coco_results_of_all_images_are_one_list() -> None:
     assert json.loads(coco.write([])) == []
 
 
+def test_images_of_one_number_are_not_taken_for_one() -> None:
+    everyone = [predicted(image=name, nose=(1, 1)) for name in ("a/7.jpg", "b/007.png", "8.jpg")]
+    assert [result["image_id"] for result in json.loads(coco.write(everyone))] == ["a/7.jpg", "b/007.png", 8]
+
+
 @pytest.mark.assets
 def test_pycocotools_reads_the_results(assets: Path, tmp_path: Path) -> None:
     from pycocotools.coco import COCO

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -25,14 +26,26 @@ HANDS = {"left_hand": "lefthand_kpts", "right_hand": "righthand_kpts"}
 
 
 def write(predictions: Sequence[Prediction]) -> str:
-    """The JSON text of a list with one result per person. Raises ZooError for a skeleton that has none of COCO's keypoints."""
-    return json.dumps([result for prediction in predictions for result in results(prediction)], allow_nan=False) + "\n"
+    """The JSON text of a list with one result per person. Raises ZooError for a skeleton that has none of COCO's keypoints.
+
+    `image_id` is the number that a file is called by, as COCO calls its images, or else its name; its name as well where
+    others are called by the same number, since evaluations would take them for one image."""
+    numbers = [_number(prediction.image) for prediction in predictions]
+    count = Counter(numbers)
+    ids = [
+        prediction.image if number is None or count[number] > 1 else number for prediction, number in zip(predictions, numbers, strict=True)
+    ]
+    found = [result for prediction, id in zip(predictions, ids, strict=True) for result in results(prediction, id)]
+    return json.dumps(found, allow_nan=False) + "\n"
 
 
-def results(prediction: Prediction) -> list[dict[str, Any]]:
-    """The people of one image. `image_id` is the number that the file is called by, as COCO calls its images, or else its name."""
-    stem = PurePosixPath(prediction.image).stem
-    image = int(stem) if re.fullmatch("[0-9]+", stem) else prediction.image
+def _number(name: str) -> int | None:
+    stem = PurePosixPath(name).stem
+    return int(stem) if re.fullmatch("[0-9]+", stem) else None
+
+
+def results(prediction: Prediction, image: int | str) -> list[dict[str, Any]]:
+    """The people of one image, which is called `image`."""
     poses = _cleaned(prediction)
     entries = coco_results(to_coco(poses, prediction.skeleton), image)
     for name, start, stop in SKELETONS[prediction.skeleton].parts:
