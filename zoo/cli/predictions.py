@@ -33,14 +33,14 @@ def gathered(paths: Sequence[Path], output: Path) -> tuple[Sample, ...]:
     Each is called by its path within what was named. Links to files are followed, links to folders inside of what was named are
     not. Pictures that an earlier run drew in the `output` are passed over.
     Raises UsageError where there are none, where two would be called alike, or where those pictures themselves are named."""
-    drawings = (output / DRAWN).resolve()
+    drawings = _real(output / DRAWN)
     found: dict[Path, str] = {}
     for path in paths:
-        if path.resolve().is_relative_to(drawings):
+        if _real(path).is_relative_to(drawings):
             raise UsageError(f"{path} lies in {output / DRAWN}, where pictures are drawn", "save to another folder")
         for file, name in _images(path):
-            if not file.resolve().is_relative_to(drawings):
-                found.setdefault(Path(os.path.abspath(file)), name)  # noqa: PTH100 - resolve() would make one of a link and its file
+            if not _real(file).is_relative_to(drawings):
+                found.setdefault(Path(os.path.abspath(file)), name)  # noqa: PTH100 - not resolved: a link is an image of its own
     if not found:
         raise UsageError(f"there are no images in {', '.join(map(str, paths))}", f"images end in {', '.join(sorted(ENDINGS))}")
     twice = [name for name, count in Counter(found.values()).items() if count > 1]
@@ -48,6 +48,11 @@ def gathered(paths: Sequence[Path], output: Path) -> tuple[Sample, ...]:
         where = ", ".join(str(path) for path, name in found.items() if name == twice[0])
         raise UsageError(f"two images are called {twice[0]}: {where}", "name the folder that holds both, or save to two folders")
     return tuple(Sample(index, path, name) for index, (path, name) in enumerate(found.items()))
+
+
+def _real(path: Path) -> Path:
+    # not Path.resolve: a link that leads to itself ends it with an error
+    return Path(os.path.realpath(path))
 
 
 def _images(path: Path) -> Iterator[tuple[Path, str]]:
