@@ -175,7 +175,8 @@ def test_the_result_holds_parity_of_both_accuracy_of_the_whole_and_time_by_stage
     assert {"body", "hand", "pipeline"} <= set(accuracy["protocol"]), accuracy["protocol"]
     assert found["task"] == "body_hand_pose" and found["computed_in"] == "body fp32; hand fp32"
     outputs = {one["output"] for one in found["parity"]["comparisons"]}
-    assert {"stage_1_output_1_heatmaps", "landmarks", "presence"} <= outputs and found["parity"]["type"] == "parity"
+    assert {"body stage_1_output_1_heatmaps", "hand landmarks", "hand presence"} <= outputs and found["parity"]["type"] == "parity"
+    assert {"body/compiled", "hand/compiled"} <= set(found["parity"]["digests"])
     latency = found["latency"]
     assert set(latency["stages"]) == set(STAGES) and latency["shapes"] == {"image": [96, 128, 3]}
     assert sum(latency["stages"].values()) < 3 * latency["timing"]["median_ms"] and latency["stages"]["body network"] > 0

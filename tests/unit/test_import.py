@@ -17,6 +17,7 @@ from zoo.interop.imports import drafted, recipe
 from zoo.interop.imports.draft import Draft, flow, leaves, said
 from zoo.pose import vdsp as chip
 from zoo.recipe.model import Recipe
+from zoo.recipe.origin import of_recipe
 from zoo.recipe.workspace import Place, open_place
 
 ROOT = Path(__file__).parents[2]
@@ -115,6 +116,18 @@ def test_what_no_recipe_has_is_said_where_it_belongs(tmp_path: Path, place: Plac
     assert re.search(r"#   .*:\d+: backend\.quantize\.calibrate_mode: mse$", text, re.M)
     assert re.search(r"#   .*:\d+: dataset\.process_ops\[2\]\.adaptive_side: short$", text, re.M)
     assert found.preprocess.colour == "bgr" and found.calibration and found.calibration.images == 50
+
+
+@pytest.mark.parametrize("name", ["pytorch_openpose_body", "pytorch_openpose_hand"])
+def test_openposes_own_networks_come_with_the_terms_of_their_weights(tmp_path: Path, place: Place, name: str) -> None:
+    top = write(tmp_path / "foreign")
+    build = (top / "vamc/net_int8.yaml").rename(top / f"vamc/{name}.yaml")
+    build.write_text(re.sub(r"^name: .*", f"name: {name}", build.read_text(), flags=re.M))
+    found, text = made(place, build)
+    assert found.model.keypoints in (18, 21) and "CHANGE where these are other weights" in text
+    assert of_recipe(found).refusal("commercial").endswith("(CMU, non-commercial)")
+    plain, text = made(place, write(tmp_path / "others") / "vamc/net_int8.yaml")
+    assert of_recipe(plain).refusal("commercial") == "" and "other weights" not in text
 
 
 def test_a_size_that_the_network_does_not_take_is_said(tmp_path: Path, place: Place) -> None:

@@ -41,10 +41,10 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
     parts = parts_on(recipe, name, session.place.declared).values()
     runs = runs_on(recipe, name, session.place.declared)
     chain = parities(recipe, name)
-    parity = together([report(outcomes.get(id)) for id in chain])
+    parity = together([parity_report(outcomes.get(id), role) for id, role in chain.items()])
     reason = why_unmeasured(compiled, runs, recipe)
     unjudged = other_size(recipe, name, target) if runs and compiled.artifact else None
-    if any(id not in outcomes for id in chain[1::2]) and not (isinstance(parity, reports.Parity) and not parity.passed):
+    if any(id not in outcomes for id in list(chain)[1::2]) and not (isinstance(parity, reports.Parity) and not parity.passed):
         # what is known of the graph says nothing about a target that did not run
         parity = reason
     accuracy: list[reports.Accuracy | reports.Failure] = []
@@ -127,6 +127,12 @@ def report(outcome: Outcome | None, dataset: str = "") -> reports.Report | None:
         return reports.read(outcome.artifact.path)
     error = outcome.error
     return reports.Failure(word=word(error), message=error.message if error else "", dataset=dataset)
+
+
+def parity_report(outcome: Outcome | None, role: str) -> reports.Report | None:
+    """The report of a parity action; of a pipeline's part, by its role."""
+    found = report(outcome)
+    return reports.of_part(role, found) if role and isinstance(found, reports.Parity) else found
 
 
 def word(error: ZooError | None) -> str:

@@ -23,7 +23,7 @@ def build_summary(session: Session, outcomes: Mapping[str, Outcome], recipes: Se
             compiled = outcomes.get(f"{recipe.name}/{target}/compile")
             if compiled is None:
                 continue
-            chain = [outcomes[id] for id in parities(recipe, target)[1::2] if id in outcomes]
+            chain = [outcomes[id] for id in list(parities(recipe, target))[1::2] if id in outcomes]
             rows.append(
                 {
                     "recipe": recipe.name,

@@ -62,10 +62,11 @@ def matching(recipe: AnyRecipe, globs: Sequence[str]) -> list[str]:
     return names
 
 
-def parities(recipe: AnyRecipe, target: str) -> list[str]:
-    """The ids of the parity actions that a row stands on, of each network first that of its graph and then that of its target."""
-    found = []
+def parities(recipe: AnyRecipe, target: str) -> dict[str, str]:
+    """The ids of the parity actions that a row stands on, of each network first that of its graph and then that of its target,
+    each with the network's role."""
+    found: dict[str, str] = {}
     for role, part in parts_of(recipe).items():
         on = recipe.target_of(target, role) if isinstance(recipe, Composite) else target
-        found += [f"{part.name}/parity", f"{part.name}/{on}/parity"]
+        found |= {f"{part.name}/parity": role, f"{part.name}/{on}/parity": role}
     return found

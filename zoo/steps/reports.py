@@ -142,6 +142,15 @@ class Parity(Choice, frozen=True, kw_only=True, tag="parity"):
         return min(candidates, key=lambda comparison: comparison.margin)
 
 
+def of_part(role: str, parity: Parity) -> Parity:
+    """A parity of one network of several: outputs and what was read are told by its role, for names are unique in one alone."""
+    return msgspec.structs.replace(
+        parity,
+        comparisons=tuple(msgspec.structs.replace(one, output=f"{role} {one.output}") for one in parity.comparisons),
+        digests={f"{role}/{name}": digest for name, digest in parity.digests.items()},
+    )
+
+
 def chain(parities: Sequence[Parity]) -> Parity:
     """The reports of consecutive stretches as one: the comparisons of all, the target of the last."""
     return msgspec.structs.replace(

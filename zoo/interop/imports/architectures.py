@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PAF = {"type": "paf", "heatmaps": "stage_1_output_1_heatmaps", "pafs": "stage_1_output_0_pafs"}
+CMU = "CMU, non-commercial"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Architecture:
     """The map of `reader: {type: openvino}` for the graphs that are published."""
     takes: tuple[str, float, float] | None = None
     """Colour, mean and deviation (0..255) of its input, for files that leave them open."""
+    terms: str = ""
+    """The terms of the weights that it is known by, where these must not be used commercially."""
 
 
 KNOWN = (
@@ -39,6 +42,7 @@ KNOWN = (
         {"type": "hand_peaks", "heatmaps": "heatmaps"},
         "hand_pose",
         takes=("bgr", 128, 256),
+        terms=CMU,
     ),
     Architecture(
         r"openpose.*body|body_pose_model",
@@ -56,6 +60,7 @@ KNOWN = (
             "instance_score": "pose",
         },
         takes=("bgr", 128, 256),
+        terms=CMU,
     ),
 )
 #: stands where nobody knows, so that the rest can be checked

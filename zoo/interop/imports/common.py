@@ -35,7 +35,12 @@ def begin(draft: Draft, name: str, title: str, names: Sequence[str]) -> Architec
         "name": name,
         "title": title or name,
         "task": known.task,
-        "licences": {"weights": "unknown", "code": "unknown", "data": "unknown"},
+        "licences": {
+            "weights": known.terms or "unknown",
+            **({"use": "non-commercial"} if known.terms else {}),
+            "code": "unknown",
+            "data": "unknown",
+        },
         "paper": "",
         "weights": [],
         "model": known.model,
@@ -49,6 +54,8 @@ def begin(draft: Draft, name: str, title: str, names: Sequence[str]) -> Architec
         draft.remark("can be checked. A record of zoo/models/ with its fields, and its own outputs in `decode`.", "model")
     else:
         draft.remark("Known by the model's name; the file itself names no architecture.", "model")
+    if known.terms:
+        draft.remark(f"CHANGE where these are other weights: the ones known by this name are {known.terms}.", "licences")
     return known
 
 
