@@ -270,6 +270,17 @@ def test_batches_give_the_same_as_single_images(tmp_path: Path, context: Context
     assert sum(model.calls) == 11 and max(model.calls) == {1: 1, 2: 8, 4: 11}[batch]
 
 
+def test_progress_counts_what_is_done_and_not_what_is_only_read(tmp_path: Path, context: Context) -> None:
+    for number in range(10):
+        image(tmp_path / "in" / f"{number}.png")
+    news: list[Progress] = []
+    heard = dataclasses.replace(context, listener=news.append)
+    written(Writer(tmp_path / "out", ["txt"]), Fake(), [tmp_path / "in"], heard, batch=2)
+    # eight at once
+    assert [one.done for one in news] == [0] * 8 + [8] * 2 + [10]
+    assert {(one.total, one.unit) for one in news} == {(10, "images")}
+
+
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda path: path.write_text("no image"), "cannot be decoded"),
     "nothing": (lambda path: path.write_bytes(b""), "is empty"),

@@ -96,7 +96,9 @@ class Writer:
         images, called = Images(tuple(samples)), names(samples)
         together: list[Prediction] = []
         pending: list[tuple[Sample, Image]] = []
-        for sample in context.track(samples, "finding people", len(samples)):
+        for place, sample in enumerate(samples):
+            # those that are only read are not done
+            context.report("finding people", place - len(pending), len(samples), "images")
             try:
                 pending.append((sample, images.read(sample)))
             except BadImage as error:
@@ -105,6 +107,7 @@ class Writer:
                 together += self._write(model, pending, called)
                 pending = []
         together += self._write(model, pending, called)
+        context.report("finding people", len(samples), len(samples), "images")
         for name in self.formats:
             if FORMATS[name].TOGETHER:
                 write_text(self.folder / f"predictions{FORMATS[name].SUFFIX}", FORMATS[name].write(together))
