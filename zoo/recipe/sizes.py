@@ -63,6 +63,8 @@ def _least(fit: Fit) -> tuple[int, int]:
 
 def fixed_sizes(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     """Graphs and targets of one size that are to be given another."""
+    if recipe.model.size is not None:
+        return  # of what the network itself cannot take `shapes` has said all
     given, stride = recipe.preprocess.fit.size, recipe.model.stride
     fixed: list[tuple[tuple[str | int, ...], tuple[int, int]]] = []
     with suppress(Unsound):
@@ -78,7 +80,7 @@ def fixed_sizes(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
             brought = f"{given[0]}x{given[1]}" if given else "sizes that depend on the image"
             yield path, f"{height}x{width} is all that goes in, and the recipe's own fit gives {brought}"
     with suppress(Unsound):
-        if fixed and recipe.model.size is None and recipe.scales != (1.0,):
+        if fixed and recipe.scales != (1.0,):
             path, (height, width) = fixed[0]
             where = ".".join(map(str, path))
             yield ("scales",), f"{height}x{width} is all that goes in ({where}), and other scales are other sizes"
@@ -86,8 +88,6 @@ def fixed_sizes(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
 
 def _of_one_size(recipe: Recipe, shape: tuple[int, int]) -> Iterator[Fault]:
     """What asks a graph of one size for another: no target could be judged or timed so."""
-    if recipe.model.size is not None:
-        return  # what the network itself cannot take is said already
     only = f"{shape[0]}x{shape[1]} is all that goes in (export.shape, export.dynamic)"
     with suppress(Unsound):
         if (recipe.benchmark.height, recipe.benchmark.width) != shape:
