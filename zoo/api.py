@@ -33,10 +33,6 @@ from zoo.recipe.workspace import Place, open_place, read_recipe
 Listener = Callable[[Progress], None]
 
 
-#: what `load` gives: call it with an image; it is a context manager, and `close` ends it likewise
-Model = PoseModel
-
-
 def load(
     name: str,
     target: str,
@@ -48,7 +44,7 @@ def load(
     rehearse: bool = False,
     licence: Purpose | None = None,
     listener: Listener | None = None,
-) -> Model:
+) -> PoseModel:
     """Open `name` (a recipe's name or path) on `target` (a name of zoo.yaml's), building first what the store lacks.
 
     It prepares and decodes as the recipe says. Parity is not measured: that is what `zoo build` does. `offline`: use only

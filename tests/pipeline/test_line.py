@@ -465,4 +465,5 @@ def test_the_recipe_here_has_every_target_of_a_cpu(line: Small) -> None:
     assert changed(RECIPE, (ONE, TARGETS)) == (line.root / "recipes/tiny.yaml").read_text()
     ours = set(re.findall(r"^  (\S+):", TARGETS, re.MULTILINE))
     real = open_place(str(ROOT)).declared.targets
-    assert ours == {name for name, target in real.items() if target.device == "cpu"}
+    # a fixed target is its namesake with a batch and a shape that a recipe says
+    assert ours == {name.removesuffix("-fixed") for name, target in real.items() if target.device == "cpu"}

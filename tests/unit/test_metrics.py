@@ -194,16 +194,16 @@ def test_a_paired_difference_knows_its_error(tmp_path: Path) -> None:
 def test_an_absent_keypoint_is_three_zeros_and_never_nan() -> None:
     poses = people(1)
     poses.keypoints[0, 3] = np.nan
-    (result,) = coco_results(poses, 9, offset=0.5)
+    (result,) = coco_results(poses, 9)
     points = np.array(result["keypoints"]).reshape(17, 3)
     assert points[3].tolist() == [0, 0, 0]
-    np.testing.assert_allclose(points[[0, 16], :2], poses.keypoints[0, [0, 16]] + 0.5)
+    np.testing.assert_allclose(points[[0, 16], :2], poses.keypoints[0, [0, 16]])
     assert points[0, 2] == 1 and result["image_id"] == 9 and result["score"] == poses.instance_scores[0]
     json.dumps(result, allow_nan=False)
 
 
 def test_no_people_are_no_results() -> None:
-    assert coco_results(Poses.of(np.zeros((0, 18, 2)), np.zeros((0, 18)), np.zeros(0)), 1, TO_COCO) == []
+    assert coco_results(Poses.of(np.zeros((0, 18, 2)), np.zeros((0, 18)), np.zeros(0)), 1) == []
 
 
 @pytest.mark.assets
@@ -214,8 +214,8 @@ def test_results_are_those_that_the_original_wrote(assets: Path) -> None:
         ids = entries[:, :18].astype(int)
         points: NDArray[np.float64] = np.where(ids[..., None] >= 0, rows[ids, :2], np.nan)
         scores = np.where(ids >= 0, rows[ids, 2], 0)
-        poses = Poses.of(points, scores, entries[:, 18] * np.maximum(0, entries[:, 19] - 1))
-        results = coco_results(poses, int(image_id), TO_COCO, offset=0.5)
+        poses = Poses.of(points + 0.5, scores, entries[:, 18] * np.maximum(0, entries[:, 19] - 1))
+        results = coco_results(poses.reordered(TO_COCO), int(image_id))
         assert [result["keypoints"] for result in results] == original["coco_keypoints"]
         assert [result["score"] for result in results] == pytest.approx(original["coco_scores"])
 

@@ -122,7 +122,7 @@ def _of_row(row: Row) -> list[str]:
     if result.note:
         found.append(result.note)
     if row.latency and row.latency.stages:
-        spent = ", ".join(f"{stage} {number(ms)}" for stage, ms in row.latency.stages.items())
+        spent = ", ".join(f"{stage.name} {number(stage.median_ms)}" for stage in row.latency.stages)
         found.append(f"a call is the whole way from an image to poses; milliseconds by stage, the median: {spent}")
     if row.latency and row.latency.timing.noisy:
         found.append(f"the machine was noisy while it was timed: {', '.join(row.latency.timing.noise)}")

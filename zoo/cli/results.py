@@ -56,7 +56,7 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
     latency = report(outcomes.get(f"{prefix}/{'whole' if isinstance(recipe, Composite) else 'latency'}")) or reason
     # a run that only times says nothing about accuracies that it was not asked for
     asked = not isinstance(latency, reports.Latency) or any("/accuracy/" in id for id in outcomes)
-    measured = [item for item in (latency, parity, *accuracy) if isinstance(item, reports.Parity | reports.Accuracy | reports.Latency)]
+    measured = [item for item in (latency, *accuracy, parity) if isinstance(item, reports.Parity | reports.Accuracy | reports.Latency)]
     notes = []
     if not runs:
         notes.append("built with TensorRT-RTX, not run" if compiled.artifact else "TensorRT-RTX did not build it")

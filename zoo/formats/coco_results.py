@@ -5,7 +5,6 @@ Apart from `coco`, which writes files: accuracy is measured with this, and what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,24 +15,21 @@ from zoo.pose.keypoints import Poses
 PERSON = 1
 
 
-def coco_results(poses: Poses, image_id: int | str, order: Sequence[int] | None = None, offset: float = 0.0) -> list[dict[str, Any]]:
-    """One COCO keypoint result per person.
+def coco_results(poses: Poses, image_id: int | str) -> list[dict[str, Any]]:
+    """One COCO keypoint result per person, whose 17 keypoints are in COCO's order (`skeletons.to_coco`).
 
-    `order[i]` is the place of COCO's keypoint i among the keypoints of `poses` (None: they are in COCO's
-    order already). `offset` is added to x and y: 0.5 where a protocol counts from the corner of the first
-    pixel. A found keypoint is (x, y, 1), an absent one (0, 0, 0), as Lightweight OpenPose writes them; pycocotools
+    A found keypoint is (x, y, 1), an absent one (0, 0, 0), as Lightweight OpenPose writes them; pycocotools
     takes the area of a person, on which APM and APL hang, from all of these numbers, the zeros too."""
-    chosen = poses if order is None else poses.reordered(list(order))
     return [
         {"image_id": image_id, "category_id": PERSON, "keypoints": person.ravel().tolist(), "score": float(score)}
-        for person, score in zip(triples(chosen, offset), chosen.instance_scores, strict=True)
+        for person, score in zip(triples(poses), poses.instance_scores, strict=True)
     ]
 
 
-def triples(poses: Poses, offset: float = 0.0) -> NDArray[np.float64]:
+def triples(poses: Poses) -> NDArray[np.float64]:
     """(N, K, 3): x, y, 1, or 0, 0, 0."""
     points = np.zeros((*poses.keypoints.shape[:2], 3))
-    points[..., :2] = poses.keypoints + offset
+    points[..., :2] = poses.keypoints
     points[..., 2] = 1
     points[~poses.present] = 0
     return points

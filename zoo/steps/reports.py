@@ -217,13 +217,21 @@ class Accuracy(Choice, frozen=True, kw_only=True, tag="accuracy"):
         msgspec.structs.force_setattr(self, "fingerprint", right)
 
 
+class Stage(Record, frozen=True, kw_only=True):
+    """A stretch of the way from an image to poses."""
+
+    name: str
+    median_ms: float
+    """Of a call."""
+
+
 class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
     """How fast the network alone is: no reading, no preparing, no decoding. Of a pipeline (`stages`): the whole way but reading."""
 
     format: Literal[1] = 1
     timing: Timing
-    stages: dict[str, float] = {}
-    """Of a pipeline: stage -> milliseconds of a call, the median, in the order in which they run."""
+    stages: tuple[Stage, ...] = ()
+    """Of a pipeline, in the order in which they run."""
     threads: int
     shapes: dict[str, tuple[int, ...]]
     """Input name -> shape of the bound tensor (the first feed's, where they differ)."""

@@ -20,6 +20,7 @@ from zoo.pipelines.estimator import Stopwatch
 from zoo.steps import reports
 from zoo.steps.bundle import model_size
 from zoo.steps.part import Part, open_model
+from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
 
 
@@ -42,6 +43,12 @@ class MeasureWhole(Step, frozen=True, kw_only=True, tag="whole"):
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
         """Reads `compiled` (and `photos`); writes report.json."""
         compiled = given["compiled"]
+        *leading, _ = self.parts
+        if any(Provenance.read(compiled / role).rehearsal for role in leading):
+            # seeded weights find a crowd of noise, and all that follows would be timed on it
+            message = "how long the way takes depends on whom the first network finds, and its weights are seeded"
+            reports.write(reports.Failure(word="rehearsal", message=message), out)
+            return
         opened = self.dataset.open(context, given.get("photos")).subset(self.images)
         images = [opened.read(sample) for sample in opened.samples]
         isolated = run_isolated(time_whole, self, compiled, images, context=context)
@@ -67,7 +74,7 @@ class MeasureWhole(Step, frozen=True, kw_only=True, tag="whole"):
 
 def time_whole(
     step: MeasureWhole, compiled: Path, images: list[NDArray[np.uint8]], *, context: Context
-) -> tuple[Timing, dict[str, float], str]:
+) -> tuple[Timing, tuple[reports.Stage, ...], str]:
     """Open the pipeline and time it on `images` in turn; runs in a process of its own."""
     watch, spent = Stopwatch(), dict[str, list[float]]()
     with open_model(compiled, step.parts, step.pipeline, context) as model:
@@ -82,5 +89,8 @@ def time_whole(
             call, [{"image": image} for image in images], batch=1, context=context, seconds=step.seconds, runs=step.runs, warm=spent.clear
         )
         # an image without people has no hands: a stage that did not run took no time
-        stages = {stage: 1e3 * median(seconds + [0.0] * (timing.runs - len(seconds))) for stage, seconds in spent.items()}
+        stages = tuple(
+            reports.Stage(name=stage, median_ms=1e3 * median(seconds + [0.0] * (timing.runs - len(seconds))))
+            for stage, seconds in spent.items()
+        )
         return timing, stages, model.computed_in
