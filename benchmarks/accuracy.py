@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-from common import artifact, carry_out, head, machine, open_recipe, ratio, row, side_by_side
+from common import artifact, carry_out, detections, head, machine, open_recipe, ratio, row, side_by_side
 
 from zoo.calibrators import MinMax
 from zoo.cli.session import Session
@@ -20,7 +20,6 @@ from zoo.engine.execute import Outcome
 from zoo.pose.fits import Stretch
 from zoo.recipe.model import Recipe, TargetOptions
 from zoo.steps import reports
-from zoo.steps.accuracy import DETECTIONS
 from zoo.steps.bundle import preprocess
 from zoo.steps.parity import Gate
 
@@ -41,12 +40,6 @@ def naive(recipe: Recipe) -> Recipe:
     return msgspec.structs.replace(
         recipe, calibration=plain, targets={"onnxruntime-int8": TargetOptions(parity=Gate(snr=0, reason="naive"))}
     )
-
-
-def detections(found: Mapping[str, Outcome], id: str) -> list[dict[str, object]]:
-    """What the row found, as COCO results."""
-    content: list[dict[str, object]] = msgspec.json.decode((artifact(found, id) / DETECTIONS).read_bytes())
-    return content
 
 
 def speeds(session: Session, recipe: Recipe, found: Mapping[str, tuple[str, Mapping[str, Outcome]]], rounds: int) -> dict[str, str]:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from zoo.cli.session import Session, exit_code
 from zoo.cli.wishes import actions_for
 from zoo.engine.execute import Outcome
 from zoo.errors import StepFailed
 from zoo.machine import describe
 from zoo.recipe.model import Recipe
+from zoo.steps.accuracy import DETECTIONS
 
 #: A call of the network with its input bound.
 Call = Callable[[], Any]
@@ -45,6 +48,12 @@ def artifact(outcomes: Mapping[str, Outcome], id: str) -> Path:
     if found is None:
         raise StepFailed(f"{id} made nothing")
     return found.path
+
+
+def detections(outcomes: Mapping[str, Outcome], id: str) -> list[dict[str, object]]:
+    """What the accuracy action `id` found, as COCO results."""
+    content: list[dict[str, object]] = msgspec.json.decode((artifact(outcomes, id) / DETECTIONS).read_bytes())
+    return content
 
 
 def side_by_side(calls: Mapping[str, Call], rounds: int, block: int = 3) -> dict[str, list[float]]:

@@ -14,7 +14,7 @@ from zoo.pose.preprocess import Preprocess
 #: tag -> records to try, as YAML gives them. A fit without an example fails `test_every_fit_has_an_example`.
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "height": [
-        {"height": 64, "min_width": 64},
+        {"height": 64, "min_width": 64, "min_height": 90},
         {"height": 64, "rounding": "floor", "multiple": 32, "pad": [0, 0, 0]},
         {"height": 50, "place": "corner", "interpolation": "linear"},
         {"height": 61, "interpolation": "area", "multiple": 1},

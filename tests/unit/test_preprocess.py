@@ -74,6 +74,19 @@ def test_stretch_gives_raw_pixels_at_the_asked_size() -> None:
     assert affine.content == (0, 0, 96, 64)
 
 
+@pytest.mark.parametrize(
+    ("scale", "content", "size"),
+    [(0.5, (44, 92, 280, 184), (368, 368)), (1, (0, 0, 559, 368), (560, 368)), (2, (0, 0, 1119, 736), (1120, 736))],
+)
+def test_a_scale_of_lightweight_openpose_is_padded_to_the_base_height(
+    scale: float, content: tuple[int, int, int, int], size: tuple[int, int]
+) -> None:
+    """Its val.py: `min_dims = [base_height, max(scaled_img.shape[1], base_height)]`, half of the padding before the image."""
+    affine = Height(height=368, min_width=368, min_height=368).scaled(scale).affine((500, 329))
+    assert affine.content == content
+    assert affine.input == size
+
+
 def test_rgb_networks_get_red_first() -> None:
     image = np.zeros((8, 8, 3), np.uint8)
     image[..., 2] = 200
@@ -90,6 +103,7 @@ fits = st.one_of(
         height=st.integers(8, 64),
         interpolation=st.sampled_from(["nearest", "linear", "cubic", "area"]),
         min_width=st.integers(0, 80),
+        min_height=st.integers(0, 80),
         place=st.sampled_from(["center", "corner"]),
         pad=st.sampled_from([(128.0, 128.0, 128.0), (0.0, 100.0, 255.0)]),
     ),

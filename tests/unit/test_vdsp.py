@@ -176,9 +176,9 @@ NORMAL = {"mean": (128.0, 128.0, 128.0), "std": (256.0, 256.0, 256.0)}
             Letterbox(width=8, height=9, pad=(127, 0, 255)),
         ),
         (
-            Preprocess(fit=Height(height=368, min_width=400), order="normalize_then_resize", **NORMAL),
+            Preprocess(fit=Height(height=368, min_width=400, min_height=384), order="normalize_then_resize", **NORMAL),
             ["interpolation cubic", "a width that follows the image", "order normalize_then_resize"],
-            Letterbox(width=400, height=368, pad=(128, 128, 128)),
+            Letterbox(width=400, height=384, pad=(128, 128, 128)),
         ),
     ],
     ids=str,

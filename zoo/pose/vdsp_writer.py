@@ -50,7 +50,7 @@ def nearest(preprocess: Preprocess, size: tuple[int, int] | None = None) -> tupl
         reasons.append(f"interpolation {fit.interpolation} (it resizes with linear)")
     if isinstance(fit, Height):
         reasons.append("a width that follows the image, as of the fit `height` (its output has one size)")
-        width, height = size or (max(fit.min_width, fit.height), fit.height)
+        width, height = size or (max(fit.min_width, fit.height), max(fit.min_height, fit.height))
         near: Fit = Letterbox(width=width, height=height, pad=fit.pad)
     else:
         near = structs.replace(fit, interpolation="linear")

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+#: So many candidates of a kind are kept, the strongest: no image has so many people, but a constant map has a peak a pixel,
+#: and every pair of candidates is looked at.
+MOST = 512
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -37,3 +41,12 @@ class Candidates:
         """From M coordinates, values and kinds, which must be sorted by kind; there are `kinds` of them."""
         points = np.stack([x, y], axis=1).astype(np.float64)
         return Candidates(points, value.astype(np.float64), np.searchsorted(kind, np.arange(kinds + 1)))
+
+
+def strongest(value: NDArray[np.floating], kind: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Values and kinds (M,) -> the rows of the `most` highest of each kind, ascending; of equals the first."""
+    if len(kind) <= most:
+        return np.arange(len(kind))
+    order = np.lexsort((-value, kind))
+    rank = np.arange(len(kind)) - np.searchsorted(kind[order], kind[order])
+    return np.sort(order[rank < most])

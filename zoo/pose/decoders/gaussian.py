@@ -10,7 +10,7 @@ from msgspec import Meta
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from zoo.pose.decoders.candidates import Candidates
+from zoo.pose.decoders.candidates import MOST, Candidates, strongest
 from zoo.pose.decoders.resample import TILE, Array, Resampled, smoothed
 from zoo.record import Choice
 
@@ -19,14 +19,15 @@ TOGETHER = 512
 #: The bounds are computed in float32; a tile this near to the threshold is looked at, too.
 SLACK = 1e-4
 
-Places = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+Peaks = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], Array]
 
 
 class Gaussian(Choice, frozen=True, kw_only=True, tag="gaussian"):
     """A pixel whose value in the smoothed map is above `threshold` and not below any of its four neighbours (outside the map is 0).
 
     Its score is the value of the map that was not smoothed. The smoothing is a gaussian cut at 4 deviations, the map
-    mirrored at its borders. Plateaus give a peak a pixel. Source: pytorch-openpose, `body.py`.
+    mirrored at its borders. Plateaus give a peak a pixel, of which the first are kept (`candidates.MOST`).
+    Source: pytorch-openpose, `body.py`.
 
     Nothing as large as the image is made. The cells of the network's map bound what each tile of the smoothed one can hold;
     only tiles that may exceed the threshold are computed, in float64 as the original does.
@@ -44,8 +45,12 @@ class Gaussian(Choice, frozen=True, kw_only=True, tag="gaussian"):
         with np.errstate(invalid="ignore", over="ignore"):
             above = np.mean([self._bound(view) for view in views], axis=0) > self.threshold - SLACK
             found = list(self._peaks(views, above, share))
-            x, y, kind = (np.concatenate(parts) for parts in zip(*found, strict=True)) if found else (np.zeros(0, np.intp),) * 3
+            if not found:
+                return Candidates.of(none := np.zeros(0, np.intp), none, np.zeros(0), none, len(views[0].maps))
+            x, y, kind = (np.concatenate([peaks[part] for peaks in found]) for part in (0, 1, 2))
+            smooth = np.concatenate([peaks[3] for peaks in found])
             order = np.lexsort((x, y, kind))
+            order = order[strongest(smooth[order], kind[order], MOST)]
             x, y, kind = x[order], y[order], kind[order]
             values = np.mean([view.at(x, y, kind) for view in views], axis=0)
         return Candidates.of(x, y, values, kind, len(views[0].maps))
@@ -66,8 +71,8 @@ class Gaussian(Choice, frozen=True, kw_only=True, tag="gaussian"):
         along = (signed.reshape(-1, 2 * width) @ weights).reshape(kinds, height, 2, -1)
         return np.asarray(down.high @ along[:, :, 0] + down.low @ along[:, :, 1])
 
-    def _peaks(self, views: Sequence[Resampled], above: NDArray[np.bool_], share: float) -> Iterator[Places]:
-        """x, y, kind of the peaks in the tiles that `above` (K, tiles down, tiles across) marks."""
+    def _peaks(self, views: Sequence[Resampled], above: NDArray[np.bool_], share: float) -> Iterator[Peaks]:
+        """x, y, kind and smoothed value of the peaks in the tiles that `above` (K, tiles down, tiles across) marks."""
         kind, down, across = np.nonzero(above)
         if not len(kind):
             return
@@ -75,7 +80,7 @@ class Gaussian(Choice, frozen=True, kw_only=True, tag="gaussian"):
         columns = [self._columns(view, share) for view in views]
         rows = [smoothed(view.rows, self.sigma) for view in views]
         for first in range(0, len(kind), TOGETHER):
-            k, j, i = (places[first : first + TOGETHER] for places in (kind, down, across))
+            k, j, i = (marked[first : first + TOGETHER] for marked in (kind, down, across))
             values = sum(window[i, :, k, one.tiles.starts[j]] @ one.turned[j] for window, one in zip(columns, rows, strict=True))
             # All tiles as one line of pixels, so that comparing is quick; a tile's own border is compared with nonsense and left out.
             flat = np.asarray(values).ravel()
@@ -83,11 +88,13 @@ class Gaussian(Choice, frozen=True, kw_only=True, tag="gaussian"):
             peak = middle > self.threshold
             for step in (1, -1, side, -side):
                 peak &= middle >= flat[side + step : len(flat) - side + step]
-            tile, place = np.divmod(np.flatnonzero(peak) + side, side * side)
-            x, y = np.divmod(place, side)
-            inside = (x > 0) & (x <= TILE) & (y > 0) & (y <= TILE)
-            tile, x, y = tile[inside], x[inside], y[inside]
-            yield i[tile] * TILE + x - 1, j[tile] * TILE + y - 1, k[tile]
+            places = np.flatnonzero(peak) + side
+            x, y = np.divmod(places % (side * side), side)
+            places = places[(x > 0) & (x <= TILE) & (y > 0) & (y <= TILE)]
+            # a plateau's peaks, one a pixel of a large image, need not all be in memory
+            places = places[strongest(flat[places], k[places // (side * side)], MOST)]
+            tile, (x, y) = places // (side * side), np.divmod(places % (side * side), side)
+            yield i[tile] * TILE + x - 1, j[tile] * TILE + y - 1, k[tile], flat[places]
 
     def _columns(self, view: Resampled, share: float) -> Array:
         """Smoothed along x, with windows of the cells along y: (tiles across, TILE + 2, K, starts, taps), a view."""

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from zoo.pose.decoders.candidates import Candidates
+from zoo.pose.decoders.candidates import MOST, Candidates, strongest
 from zoo.pose.decoders.gaussian import Gaussian
 from zoo.pose.decoders.maps import Maps
 from zoo.record import Choice
@@ -35,7 +35,8 @@ class FourNeighbours(Choice, frozen=True, kw_only=True, tag="four_neighbours"):
         value, y, x, kind = value[peak], y[peak], x[peak], kind[peak]
         order = np.lexsort((y, x, kind))
         value, y, x, kind = value[order], y[order], x[order], kind[order]
-        kept = self._apart(x, y, kind)
+        kept = np.flatnonzero(self._apart(x, y, kind))
+        kept = kept[strongest(value[kept], kind[kept], MOST)]
         return Candidates.of(x[kept], y[kept], value[kept], kind[kept], heatmaps.shape[2])
 
     def _apart(self, x: NDArray[np.intp], y: NDArray[np.intp], kind: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -60,7 +61,7 @@ class MaxPool(Choice, frozen=True, kw_only=True, tag="max_pool"):
 
     threshold: Threshold = 0.1
     kernel: Annotated[int, Meta(description="Side of the square, odd, in pixels of the map.", ge=3, le=99)] = 3
-    top: Annotated[int, Meta(description="At most so many candidates of a kind: the highest.", ge=1)] = 100
+    top: Annotated[int, Meta(description="At most so many candidates of a kind: the highest.", ge=1, le=MOST)] = 100
     shift: Annotated[float, Meta(description="Towards the higher neighbour on each axis, in pixels of the map.", ge=0, le=0.5)] = 0.25
     centre: Annotated[float, Meta(description="Added to both coordinates, in pixels of the map.", ge=0, le=0.5)] = 0.5
 
@@ -73,11 +74,10 @@ class MaxPool(Choice, frozen=True, kw_only=True, tag="max_pool"):
         value, y, x, kind = _above(heatmaps, np.float32(self.threshold), strictly=True)
         peak = pooled[y, x, kind] == value
         value, y, x, kind = value[peak], y[peak], x[peak], kind[peak]
+        top = strongest(value, kind, self.top)
+        value, y, x, kind = value[top], y[top], x[top], kind[top]
         order = np.lexsort((-value, kind))
         value, y, x, kind = value[order], y[order], x[order], kind[order]
-        rank = np.arange(len(kind)) - np.searchsorted(kind, kind)
-        top = rank < self.top
-        value, y, x, kind = value[top], y[top], x[top], kind[top]
         inside = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
         left, right, up, down = (np.where(inside, step, 0) for step in (-1, 1, -1, 1))
         dx = _direction(heatmaps[y, x + left, kind], heatmaps[y, x + right, kind])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
 from zoo.pose.decoders.assemble import join
-from zoo.pose.decoders.candidates import Candidates
+from zoo.pose.decoders.candidates import MOST, Candidates, strongest
 from zoo.pose.decoders.connect import Connections, greedy
 from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS, Limb
 from zoo.pose.decoders.maps import Maps, pick
@@ -33,7 +33,8 @@ class TfPoseDecoder(Choice, frozen=True, kw_only=True, tag="tf_pose"):
     2. A copy of the heatmaps is smoothed: `kernel` x `kernel` taps, the square root of a normal distribution that is cut at
        +-`sigma`, zeros outside of the map. The square root makes it wider: at 25 and 3 the deviation is 5.05 pixels.
     3. Candidates: smoothed value above `peak_threshold` and not below any of its 8 neighbours. Their score is the
-       value that was not smoothed. Whole pixels, no refinement.
+       value that was not smoothed. Whole pixels, no refinement. Of a plateau, a peak a pixel, the first are kept
+       (`candidates.MOST` of a kind).
     4. A limb between two candidates is read at `samples` points, start included, end not, rounded half up; each gives the
        projection of the field on the limb's direction. Its score is the mean of all, plus min(0, 0.5 H / length - 1)
        with H the height of the enlarged maps. More than `samples_above` must be above `limb_threshold`, the score above 0.
@@ -97,6 +98,8 @@ class TfPoseDecoder(Choice, frozen=True, kw_only=True, tag="tf_pose"):
         for kind, plane in enumerate(planes):
             top = cv2.dilate(plane, np.ones((3, 3), np.uint8))
             y, x = np.nonzero((plane > self.peak_threshold) & (plane == top))
+            kept = strongest(plane[y, x], np.zeros(len(x), np.intp), MOST)
+            y, x = y[kept], x[kept]
             points.append(np.stack([x, y], axis=1))
             scores.append(heatmaps[y // self.upsample, x // self.upsample, kind])
             starts.append(starts[-1] + len(x))

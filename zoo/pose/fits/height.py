@@ -16,8 +16,9 @@ from zoo.record import Choice
 class Height(Choice, frozen=True, kw_only=True, tag="height"):
     """Resize to `height`, width by the image's own aspect, then pad to multiples of `multiple`.
 
-    Lightweight OpenPose's evaluation is 368 cubic, centre, at least 368 wide; pytorch-openpose's body network 184
-    (0.5 x 368) cubic, corner; Open Model Zoo's accuracy checker 368 cubic, floor, centre, at least 368 wide, black.
+    Lightweight OpenPose's evaluation is 368 cubic, centre, at least 368 wide and high (the latter shows at scales below 1);
+    pytorch-openpose's body network 184 (0.5 x 368) cubic, corner; Open Model Zoo's accuracy checker 368 cubic, floor, centre,
+    at least 368 wide, black.
     """
 
     height: Annotated[int, Meta(description="height in pixels that the image is brought to", ge=1)] = 368
@@ -31,6 +32,7 @@ class Height(Choice, frozen=True, kw_only=True, tag="height"):
     ] = "nearest"
     multiple: Annotated[int, Meta(description="both sides of the input are padded to a multiple of this", ge=1)] = 8
     min_width: Annotated[int, Meta(description="the input is padded to at least this width in pixels; 0 for none", ge=0)] = 0
+    min_height: Annotated[int, Meta(description="the input is padded to at least this height in pixels; 0 for none", ge=0)] = 0
     place: Annotated[
         Literal["center", "corner"], Meta(description="where the image lies in the input: in its middle, or at the top left corner")
     ] = "center"
@@ -51,7 +53,7 @@ class Height(Choice, frozen=True, kw_only=True, tag="height"):
         return None
 
     def scaled(self, factor: float) -> Height:
-        """The same fit to `factor` times the height; the least width stays."""
+        """The same fit to `factor` times the height; the least width and height stay."""
         return msgspec.structs.replace(self, height=max(1, round(self.height * factor)))
 
     def affine(self, image: tuple[int, int]) -> Affine:
@@ -64,7 +66,7 @@ class Height(Choice, frozen=True, kw_only=True, tag="height"):
         if self.rounding == "floor":
             across = max(1, int(self.height * width / height))
             factors = across / width, factor
-        size = self._padded(max(across, self.min_width)), self._padded(down)
+        size = self._padded(max(across, self.min_width)), self._padded(max(down, self.min_height))
         left, top = ((size[0] - across) // 2, (size[1] - down) // 2) if self.place == "center" else (0, 0)
         return scaling(image, factors, (left, top, across, down), size)
 

@@ -1,0 +1,105 @@
+"""What several scales gain on coco_mini over one, paired, and what they take: a recipe's network in two protocols.
+
+    OMP_NUM_THREADS=1 python benchmarks/scales.py [RECIPE] [--threads 1]
+
+Lightweight OpenPose's evaluation and pytorch-openpose's demo, each at one scale and at four. The gain is a paired bootstrap:
+the same images, drawn with replacement (zoo/metrics/coco.py). Seconds are those of reading, preparing, network and decoding.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+from common import artifact, carry_out, detections, head, machine, open_recipe, row
+
+from zoo.pose.decoders import PafDecoder
+from zoo.pose.decoders.connect import LimbScoring
+from zoo.pose.decoders.gaussian import Gaussian
+from zoo.pose.fits import Height
+from zoo.recipe.model import Evaluation, Recipe
+from zoo.steps import reports
+
+TARGET = "onnxruntime-fp32"
+DATASET = "coco_mini"
+SCALES = (0.5, 1.0, 1.5, 2.0)
+#: both have a base height of 368; val.py of Lightweight OpenPose pads what is smaller to it, in height too
+LIGHTWEIGHT = Height(height=368, min_width=368, min_height=368)
+CORNER = Height(height=368, place="corner")
+
+
+def evaluations(recipe: Recipe) -> list[Evaluation]:
+    """Each protocol at one scale, then at four."""
+    if not isinstance(recipe.decode, PafDecoder):
+        raise SystemExit(f"{recipe.name} is not decoded from part affinity fields")
+    outputs = {"heatmaps": recipe.decode.heatmaps, "pafs": recipe.decode.pafs}
+    lightweight = Evaluation(
+        protocol="lightweight_openpose",
+        title="Lightweight OpenPose's evaluation",
+        datasets=(DATASET,),
+        fit=LIGHTWEIGHT,
+        order="normalize_then_resize",
+        decode=PafDecoder(**outputs),
+    )
+    demo = PafDecoder(
+        **outputs,
+        peaks=Gaussian(),
+        limbs=LimbScoring(average="all", prior="exact_half_height"),
+        assemble="join",
+        min_keypoints=4,
+        min_score=0.4,
+        offset=0,
+        instance_score="pose",
+    )
+    pytorch = Evaluation(
+        protocol="pytorch_openpose",
+        title="pytorch-openpose's demo",
+        datasets=(DATASET,),
+        fit=CORNER,
+        order="resize_then_normalize",
+        decode=demo,
+    )
+    return [
+        msgspec.structs.replace(evaluation, protocol=f"{evaluation.protocol}_{len(scales)}", scales=scales)
+        for evaluation, one in ((lightweight, (1.0,)), (pytorch, (0.5,)))
+        for scales in (one, SCALES)
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", nargs="?", default="human_pose_estimation_0001")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=1000, help="draws of the bootstrap")
+    given = parser.parse_args()
+    session, recipe = open_recipe(given.recipe)
+    session = replace(session, context=replace(session.context, threads=given.threads))
+    recipe = msgspec.structs.replace(recipe, evaluate=tuple(evaluations(recipe)))
+    ran = carry_out(session, recipe, [TARGET], accuracy=True)
+    dataset = session.place.declared.datasets[DATASET]
+    annotations = session.context.path(dataset.annotations)
+    ids = [sample.id for sample in dataset.open(session.context).samples]
+    print(machine(given.threads) + "\n")
+    columns = ("protocol", "scales", "AP", "AP50", "AR", "detections", "AP gained", "standard error, 95 %", "seconds an image")
+    print(head(*columns))
+    for one, several in zip(recipe.evaluate[::2], recipe.evaluate[1::2], strict=True):
+        before = detections(ran, f"{recipe.name}/{TARGET}/accuracy/{DATASET}/{one.protocol}")
+        for evaluation in (one, several):
+            id = f"{recipe.name}/{TARGET}/accuracy/{DATASET}/{evaluation.protocol}"
+            report = reports.read(artifact(ran, id))
+            if not isinstance(report, reports.Accuracy):
+                raise SystemExit(f"{id}: {report}")
+            gained, spread = "", ""
+            if evaluation is several:
+                pair = evaluation.metric.paired_difference(Path(annotations), detections(ran, id), before, ids, samples=given.samples)
+                gained = f"{pair['difference']:+.4f}"
+                spread = f"{pair['standard_error']:.4f}, {pair['low']:+.4f} .. {pair['high']:+.4f}"
+            figures = [f"{report.figures[name] or 0:.4f}" for name in ("AP", "AP50", "AR")]
+            scales = ", ".join(f"{scale:g}" for scale in evaluation.scales or (1,))
+            seconds = f"{1 / report.end_to_end_images_per_second:.2f}" if report.end_to_end_images_per_second else ""
+            name = evaluation.protocol.rpartition("_")[0]
+            print(row(name, scales, *figures, report.detections, gained, spread, seconds), flush=True)
+
+
+if __name__ == "__main__":
+    main()
