@@ -155,7 +155,7 @@ def test_views_of_different_images_are_refused() -> None:
     views = [View({"heat": maps}, laid((10, 10), (side, 60))) for side in (50, 60)]
     with pytest.raises(StepFailed, match="50 x 60, 60 x 60"):
         DECODER.decode_views(views)
-    with pytest.raises(StepFailed, match="none"):
+    with pytest.raises(StepFailed, match="no view"):
         DECODER.decode_views([])
 
 

@@ -199,6 +199,13 @@ def test_views_of_two_scales_are_averaged_over_the_image() -> None:
     np.testing.assert_allclose(people.scores, expected[:, 18], atol=1e-5)
 
 
+@pytest.mark.parametrize("decoder", [EVALUATION, BODY], ids=["evaluation", "body"])
+def test_views_of_opposite_infinities_hold_nobody(decoder: PafDecoder) -> None:
+    affine = at_top_left((20, 20), (160, 160))
+    views = [View({name: np.full_like(maps, sign * np.inf) for name, maps in people_at((20, 20), []).items()}, affine) for sign in (1, -1)]
+    assert len(decoder.decode_views(views)) == 0
+
+
 def test_views_that_cannot_be_averaged_are_refused() -> None:
     view = View(people_at((20, 20), []), at_top_left((20, 20), (160, 160)))
     other = View(view.outputs, at_top_left((20, 20), (150, 160)))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from zoo.pose.decoders.candidates import Candidates
 from zoo.pose.decoders.connect import Connections
 from zoo.pose.decoders.limbs import Limb
+from zoo.pose.keypoints import Poses
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,12 @@ class People:
     def where(self, mask: NDArray[np.bool_]) -> People:
         """Those people only, in the same order."""
         return People(self.ids[mask], self.scores[mask], self.counts[mask])
+
+    def poses(self, points: NDArray[np.float64], scores: NDArray[np.float64], instance_scores: NDArray[np.float64]) -> Poses:
+        """The people as poses: of all M candidates the points (M, 2) in image pixels and the scores (M,); N scores of people."""
+        # a last row, which is that of the id -1
+        points, scores = np.concatenate([points, np.full((1, 2), np.nan)]), np.concatenate([scores, np.zeros(1)])
+        return Poses.of(points[self.ids], scores[self.ids], instance_scores)
 
 
 Assemble = Callable[[Candidates, Sequence[tuple[Limb, Connections]], int], People]

@@ -9,8 +9,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from zoo.errors import StepFailed
-from zoo.pose.decoders.maps import Maps, over_image, pick
+from zoo.pose.decoders.maps import Maps, check_one_image, mean, over_image, pick
 from zoo.pose.geometry import Affine, View
 from zoo.pose.keypoints import Poses
 from zoo.record import Choice
@@ -53,17 +52,16 @@ class HandPeaksDecoder(Choice, frozen=True, kw_only=True, tag="hand_peaks"):
 
         Raises StepFailed as `decode` does, and where the views are not of one image size, or there are none.
         """
-        if len({view.affine.image for view in views}) != 1:
-            sizes = ", ".join("{} x {}".format(*view.affine.image) for view in views) or "none"
-            raise StepFailed(f"the views are of images of several sizes: {sizes}", "maps are averaged over one image")
+        check_one_image(views)
         picked = [pick(view.outputs, self.heatmaps, KEYPOINTS) for view in views]
         keypoints, scores = np.full((1, KEYPOINTS, 2), np.nan), np.zeros((1, KEYPOINTS))
         # infinities of opposite signs meet; what is NaN exceeds nothing
         with np.errstate(invalid="ignore", over="ignore"):
             for kind in range(KEYPOINTS):
                 # one keypoint's map after another: smaller, so quicker than all at once
-                planes = [over_image(maps[..., kind], view.affine, self.upsample) for maps, view in zip(picked, views, strict=True)]
-                found = self._peak(sum(planes[1:], start=planes[0]) / np.float32(len(planes)))
+                found = self._peak(
+                    mean(over_image(maps[..., kind], view.affine, self.upsample) for maps, view in zip(picked, views, strict=True))
+                )
                 if found is not None and np.isfinite(found[2]):
                     keypoints[0, kind], scores[0, kind] = found[:2], found[2]
         present = ~np.isnan(keypoints[0, :, 0])

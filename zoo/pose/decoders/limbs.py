@@ -39,3 +39,8 @@ OPENPOSE_18_LIMBS: tuple[Limb, ...] = (
     Limb(2, 16, 18, fills_gaps=True),
     Limb(5, 17, 26, fills_gaps=True),
 )
+
+#: Heatmaps that are read: one a keypoint, those of the skeleton `openpose_18`.
+KEYPOINTS = 18
+#: Part affinity channels: x and y of each limb.
+FIELDS = 2 * len(OPENPOSE_18_LIMBS)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
-from zoo.pose.geometry import Affine
+from zoo.pose.decoders.limbs import FIELDS, KEYPOINTS
+from zoo.pose.geometry import Affine, View
 
 Maps = NDArray[np.float32]
 
@@ -28,6 +29,36 @@ def pick(outputs: Mapping[str, NDArray[Any]], name: str, channels: int) -> Maps:
             f"the decoder needs [1, {channels} or more, height, width]",
         )
     return np.asarray(output[0, :channels], dtype=np.float32).transpose(1, 2, 0)
+
+
+def pick_body(outputs: Mapping[str, NDArray[Any]], heatmaps: str, pafs: str) -> tuple[Maps, Maps]:
+    """The outputs of these names: heatmaps (h, w, 18) and part affinity fields (h, w, 38), as `pick` gives them.
+
+    Raises StepFailed as `pick` does, and when the two are not of one size.
+    """
+    heat, fields = pick(outputs, heatmaps, KEYPOINTS), pick(outputs, pafs, FIELDS)
+    if heat.shape[:2] != fields.shape[:2]:
+        sizes = [f"{maps.shape[1]} x {maps.shape[0]}" for maps in (heat, fields)]
+        raise StepFailed(f"the heatmaps are {sizes[0]}, the part affinity fields {sizes[1]}", "limbs are read where keypoints are found")
+    return heat, fields
+
+
+def check_one_image(views: Sequence[View]) -> None:
+    """Raises StepFailed when there is no view, or when the views are not of one image's size."""
+    if not views:
+        raise StepFailed("no view of an image to decode", "give the outputs of at least one scale")
+    if len({view.affine.image for view in views}) > 1:
+        sizes = ", ".join("{} x {}".format(*view.affine.image) for view in views)
+        raise StepFailed(f"the views are of images of different sizes: {sizes}", "views are the same image at one or more scales")
+
+
+def mean(maps: Iterator[Maps]) -> Maps:
+    """The mean of one or more maps of one shape, added as they come: they need not be in memory all at once."""
+    total, count = next(maps), 1
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities of opposite signs meet
+        for one in maps:
+            total, count = total + one, count + 1
+    return total if count == 1 else total / np.float32(count)
 
 
 def enlarge(maps: Maps, factor: int) -> Maps:

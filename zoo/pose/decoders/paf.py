@@ -15,15 +15,14 @@ from zoo.pose.decoders.candidates import Candidates
 from zoo.pose.decoders.connect import LimbScoring, connect
 from zoo.pose.decoders.fields import Field, ResampledField, WholeField
 from zoo.pose.decoders.gaussian import Gaussian
-from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS
-from zoo.pose.decoders.maps import Maps, enlarge, over_image, pick, to_image
+from zoo.pose.decoders.limbs import FIELDS, KEYPOINTS, OPENPOSE_18_LIMBS
+from zoo.pose.decoders.maps import Maps, check_one_image, enlarge, mean, over_image, pick_body, to_image
 from zoo.pose.decoders.peaks import FourNeighbours, Peaks
 from zoo.pose.decoders.resample import Resampled
 from zoo.pose.geometry import Affine, View
 from zoo.pose.keypoints import Poses
 from zoo.record import Choice
 
-KEYPOINTS = 18
 ASSEMBLE: dict[str, Assemble] = {"attach": attach, "merge": merge, "join": join}
 
 
@@ -73,7 +72,7 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
 
     def reads(self) -> dict[str, int]:
         """The fields that name outputs -> how many channels of that output are read."""
-        return {"heatmaps": KEYPOINTS, "pafs": 2 * len(OPENPOSE_18_LIMBS)}
+        return {"heatmaps": KEYPOINTS, "pafs": FIELDS}
 
     def decode(self, outputs: Mapping[str, NDArray[Any]], affine: Affine) -> Poses:
         """outputs (1, C, h, w) each -> people in image pixels. Maps that hold nothing, or NaN, give nobody.
@@ -93,13 +92,8 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
         points = points + self.offset
         if self.whole_pixels:
             points = np.trunc(points)
-        absent = people.ids < 0
-        # a last row for id -1
-        points = np.concatenate([points, np.full((1, 2), np.nan)])
-        values = np.concatenate([candidates.scores, np.zeros(1)])
-        ids = np.where(absent, len(candidates), people.ids)
         ranks = people.scores * np.maximum(people.counts - 1, 0) if self.instance_score == "pose_by_keypoints" else people.scores
-        return Poses.of(points[ids], values[ids], ranks)
+        return people.poses(points, candidates.scores, ranks)
 
     def find(self, views: Sequence[View]) -> tuple[Candidates, People, tuple[int, int]]:
         """What `decode_views` decides before coordinates are converted: all candidates and the people made of them, both in
@@ -111,7 +105,7 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
             field: Field = ResampledField(pafs)
             shape = heatmaps[0].rows.pixels, heatmaps[0].columns.pixels
         else:
-            whole, fields = (_mean([self._enlarged(maps, view.affine) for maps, view in zip(kind, views, strict=True)]) for kind in picked)
+            whole, fields = (mean(self._enlarged(maps, view.affine) for maps, view in zip(kind, views, strict=True)) for kind in picked)
             candidates = self.peaks.find(whole)
             field, shape = WholeField(fields), whole.shape[:2]
         connected = connect(candidates, OPENPOSE_18_LIMBS, field, self.limbs)
@@ -121,26 +115,14 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
 
     def _picked(self, views: Sequence[View]) -> tuple[list[Maps], list[Maps]]:
         """The heatmaps and the part affinity fields of each view."""
-        if not views:
-            raise StepFailed("no view of an image to decode", "give the outputs of at least one scale")
-        if len({view.affine.image for view in views}) > 1:
-            raise StepFailed(f"{len(views)} views of images of different sizes", "views are the same image at one or more scales")
+        check_one_image(views)
         if len(views) > 1 and not self.over_image:
             raise StepFailed(
                 f"maps of {len(views)} scales have no common size to be averaged at",
                 "`over_image: true` lays them over the image; or give one scale",
             )
-        picked: tuple[list[Maps], list[Maps]] = [], []
-        for outputs, _ in views:
-            heatmaps, pafs = pick(outputs, self.heatmaps, KEYPOINTS), pick(outputs, self.pafs, 38)
-            if heatmaps.shape[:2] != pafs.shape[:2]:
-                sizes = [f"{maps.shape[1]} x {maps.shape[0]}" for maps in (heatmaps, pafs)]
-                raise StepFailed(
-                    f"the heatmaps are {sizes[0]}, the part affinity fields {sizes[1]}", "a PAF decoder needs both of one size"
-                )
-            picked[0].append(heatmaps)
-            picked[1].append(pafs)
-        return picked
+        picked = [pick_body(outputs, self.heatmaps, self.pafs) for outputs, _ in views]
+        return [heatmaps for heatmaps, _ in picked], [pafs for _, pafs in picked]
 
     def _enlarged(self, maps: Maps, affine: Affine) -> Maps:
         if self.over_image:
@@ -149,7 +131,3 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
 
     def _resampled(self, maps: Maps, affine: Affine) -> Resampled:
         return Resampled.over_image(maps, affine, self.upsample) if self.over_image else Resampled.enlarged(maps, self.upsample)
-
-
-def _mean(maps: Sequence[Maps]) -> Maps:
-    return maps[0] if len(maps) == 1 else np.mean(maps, axis=0, dtype=np.float32)

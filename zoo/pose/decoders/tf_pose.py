@@ -10,17 +10,14 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from zoo.errors import StepFailed
 from zoo.pose.decoders.assemble import join
 from zoo.pose.decoders.candidates import MOST, Candidates, strongest
 from zoo.pose.decoders.connect import Connections, greedy
-from zoo.pose.decoders.limbs import OPENPOSE_18_LIMBS, Limb
-from zoo.pose.decoders.maps import Maps, pick
+from zoo.pose.decoders.limbs import FIELDS, KEYPOINTS, OPENPOSE_18_LIMBS, Limb
+from zoo.pose.decoders.maps import Maps, pick_body
 from zoo.pose.geometry import Affine
 from zoo.pose.keypoints import Poses
 from zoo.record import Choice
-
-KEYPOINTS = 18
 
 
 class TfPoseDecoder(Choice, frozen=True, kw_only=True, tag="tf_pose"):
@@ -66,25 +63,19 @@ class TfPoseDecoder(Choice, frozen=True, kw_only=True, tag="tf_pose"):
 
     def reads(self) -> dict[str, int]:
         """The fields that name outputs -> how many channels of that output are read."""
-        return {"heatmaps": KEYPOINTS, "pafs": 2 * len(OPENPOSE_18_LIMBS)}
+        return {"heatmaps": KEYPOINTS, "pafs": FIELDS}
 
     def decode(self, outputs: Mapping[str, NDArray[Any]], affine: Affine) -> Poses:
         """outputs (1, C, h, w) each -> people in image pixels. Maps that hold nothing, or NaN, give nobody.
 
         Raises StepFailed when an output is missing, or the two are not of one size.
         """
-        heatmaps, pafs = pick(outputs, self.heatmaps, KEYPOINTS), pick(outputs, self.pafs, 38)
-        if heatmaps.shape[:2] != pafs.shape[:2]:
-            sizes = [f"{maps.shape[1]} x {maps.shape[0]}" for maps in (heatmaps, pafs)]
-            raise StepFailed(f"the heatmaps are {sizes[0]}, the part affinity fields {sizes[1]}", "tf_pose needs both of one size")
+        heatmaps, pafs = pick_body(outputs, self.heatmaps, self.pafs)
         candidates = self.find(heatmaps)
         people = join(candidates, [(limb, self.connect(candidates, limb, pafs)) for limb in OPENPOSE_18_LIMBS], KEYPOINTS)
         people = people.where((people.counts >= self.min_keypoints) & (people.scores / people.counts >= self.min_score))
         points = self._to_image(candidates.points, heatmaps.shape[:2], affine)
-        # a last row for id -1
-        points = np.concatenate([points, np.full((1, 2), np.nan)])
-        values = np.concatenate([candidates.scores, np.zeros(1)])
-        return Poses.of(points[people.ids], values[people.ids], people.scores / people.counts)
+        return people.poses(points, candidates.scores, people.scores / people.counts)
 
     def find(self, heatmaps: Maps) -> Candidates:
         """heatmaps (h, w, K) -> candidates in pixels of the enlarged maps; steps 1 to 3."""
