@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import msgspec
 import numpy as np
-from common import head, machine, ratio, row, side_by_side
+from common import head, machine, open_recipe, ratio, row, side_by_side
 
 from zoo.pose.decoders import PafDecoder
 from zoo.pose.geometry import Affine, View
@@ -31,21 +31,6 @@ IMAGES = ("197388", "196141", "217285", "78915", "541055", "40083")
 #: a photograph, and the rows and columns of its maps that hold one of its people and no one else
 PERSON = ("197388", slice(1, 23), slice(0, 11))
 CROWDS = (1, 4, 16, 64)
-DECODER = msgspec.convert(
-    {
-        "type": "paf",
-        "heatmaps": "heat",
-        "pafs": "paf",
-        "peaks": {"type": "gaussian"},
-        "limbs": {"average": "all", "prior": "exact_half_height"},
-        "assemble": "join",
-        "min_keypoints": 4,
-        "min_score": 0.4,
-        "offset": 0,
-        "instance_score": "pose",
-    },
-    PafDecoder,
-)
 
 #: heatmaps (19, h, w) and part affinity fields (38, h, w), and where the image lay in the input
 Case = tuple[np.ndarray, np.ndarray, Affine]
@@ -85,11 +70,11 @@ def laid(maps: np.ndarray, image: tuple[int, int], width: int) -> Affine:
     return Affine(np.array([[width / image[0], 0, 0], [0, size[1] / image[1], 0]]), image, size, (0, 0, width, size[1]))
 
 
-def equal(case: Case) -> tuple[int, int]:
+def equal(decoder: PafDecoder, case: Case) -> tuple[int, int]:
     """How many candidates and people both find; stops where they are not the same ones."""
     heat, paf, affine = case
     rows, subset = plain_openpose.body(heat, paf, affine)
-    candidates, people, _ = DECODER.find([View({"heat": heat[None], "paf": paf[None]}, affine)])
+    candidates, people, _ = decoder.find([View({"heat": heat[None], "paf": paf[None]}, affine)])
     same = np.array_equal(candidates.points, rows[:, :2]) and np.array_equal(people.ids, subset[:, :18])
     if not (same and np.allclose(people.scores, subset[:, 18], atol=1e-4)):
         raise SystemExit("the poses differ")
@@ -101,6 +86,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
     cv2.setNumThreads(1)
+    declared = open_recipe("openpose_body")[1].decode
+    if not isinstance(declared, PafDecoder):
+        raise SystemExit("openpose_body is not decoded from part affinity fields")
+    paf_decoder = msgspec.structs.replace(declared, heatmaps="heat", pafs="paf")
     print(machine(1), "\n")
     print(head("maps", "image", "candidates", "people", "plain, ms", "decoder, ms", "times as fast (quartiles)"))
     cases = [(image, photograph(image)) for image in IMAGES] + [(f"{count} tiled", crowd(count)) for count in CROWDS]
@@ -108,8 +97,8 @@ def main() -> None:
     for name, case in cases:
         heat, paf, affine = case
         outputs = {"heat": heat[None], "paf": paf[None]}
-        candidates, people = equal(case)
-        calls = {"plain": partial(plain_openpose.body, heat, paf, affine), "decoder": partial(DECODER.decode, outputs, affine)}
+        candidates, people = equal(paf_decoder, case)
+        calls = {"plain": partial(plain_openpose.body, heat, paf, affine), "decoder": partial(paf_decoder.decode, outputs, affine)}
         times = side_by_side(calls, rounds, block=1)
         middle, low, high = ratio(times["plain"], times["decoder"])
         if name in IMAGES:

@@ -14,8 +14,6 @@ import msgspec
 from common import artifact, carry_out, detections, head, machine, open_recipe, row
 
 from zoo.pose.decoders import PafDecoder
-from zoo.pose.decoders.connect import LimbScoring
-from zoo.pose.decoders.gaussian import Gaussian
 from zoo.pose.fits import Height
 from zoo.recipe.model import Evaluation, Recipe
 from zoo.steps import reports
@@ -23,13 +21,12 @@ from zoo.steps import reports
 TARGET = "onnxruntime-fp32"
 DATASET = "coco_mini"
 SCALES = (0.5, 1.0, 1.5, 2.0)
-#: both have a base height of 368; val.py of Lightweight OpenPose pads what is smaller to it, in height too
+#: val.py of Lightweight OpenPose pads what is smaller than its base height to it, in height too
 LIGHTWEIGHT = Height(height=368, min_width=368, min_height=368)
-CORNER = Height(height=368, place="corner")
 
 
-def evaluations(recipe: Recipe) -> list[Evaluation]:
-    """Each protocol at one scale, then at four."""
+def evaluations(recipe: Recipe, demo: Recipe) -> list[Evaluation]:
+    """Each protocol at one scale, then at four; `demo` is the recipe that declares pytorch-openpose's."""
     if not isinstance(recipe.decode, PafDecoder):
         raise SystemExit(f"{recipe.name} is not decoded from part affinity fields")
     outputs = {"heatmaps": recipe.decode.heatmaps, "pafs": recipe.decode.pafs}
@@ -41,23 +38,13 @@ def evaluations(recipe: Recipe) -> list[Evaluation]:
         order="normalize_then_resize",
         decode=PafDecoder(**outputs),
     )
-    demo = PafDecoder(
-        **outputs,
-        peaks=Gaussian(),
-        limbs=LimbScoring(average="all", prior="exact_half_height"),
-        assemble="join",
-        min_keypoints=4,
-        min_score=0.4,
-        offset=0,
-        instance_score="pose",
-    )
     pytorch = Evaluation(
         protocol="pytorch_openpose",
         title="pytorch-openpose's demo",
         datasets=(DATASET,),
-        fit=CORNER,
+        fit=next(evaluation.fit for evaluation in demo.evaluate if evaluation.scales),
         order="resize_then_normalize",
-        decode=demo,
+        decode=msgspec.structs.replace(demo.decode, **outputs),
     )
     return [
         msgspec.structs.replace(evaluation, protocol=f"{evaluation.protocol}_{len(scales)}", scales=scales)
@@ -74,7 +61,7 @@ def main() -> None:
     given = parser.parse_args()
     session, recipe = open_recipe(given.recipe)
     session = replace(session, context=replace(session.context, threads=given.threads))
-    recipe = msgspec.structs.replace(recipe, evaluate=tuple(evaluations(recipe)))
+    recipe = msgspec.structs.replace(recipe, evaluate=tuple(evaluations(recipe, open_recipe("openpose_body")[1])))
     ran = carry_out(session, recipe, [TARGET], accuracy=True)
     dataset = session.place.declared.datasets[DATASET]
     annotations = session.context.path(dataset.annotations)
