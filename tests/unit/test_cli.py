@@ -51,7 +51,7 @@ def built(_built: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 def test_a_new_recipe_passes_the_check_as_it_stands(small: Small, zoo: Zoo) -> None:
     assert zoo("new", "mine") == (0, "wrote recipes/mine.yaml; next: zoo check mine\n", "")
-    assert zoo("check", "mine") == (0, "1 recipes, all well\n", "")
+    assert zoo("check", "mine") == (0, "1 recipe, all well\n", "")
 
 
 @pytest.mark.parametrize("name", ["tiny", "Capital", "../up", ""])

@@ -66,3 +66,30 @@ def test_news_verdicts_and_errors_are_told_as_they_stand(
         said = capsys.readouterr().err
         for words in (f"verdict {text}", f"message {text}", f"hint {text}", *([f"{text} 1/2 images"] if terminal else [])):
             assert words in said
+
+
+@pytest.mark.usefixtures("plain")
+def test_progress_keeps_the_total_that_was_said_and_each_kind_of_work_has_a_speed_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 10_000, 10))
+    monkeypatch.setattr("zoo.cli.progress.time.monotonic", lambda: next(clock))
+    with Teller(tmp_path / "log", verbose=False, quiet=False, total=1) as teller:
+        teller.heard(Progress("x/int8", "calibrating", 0, 60, "images"))
+        teller.heard(Progress("x/int8", "calibrating", 20, None, "images"))
+        teller.heard(Progress("x/int8", "ranges of channels", 21, None, "images"))
+        teller.heard(Progress("x/int8", "calibrating", 45, 60, "images"))
+        teller.heard(Progress("x/int8", "download", 2e6, None, "bytes"))
+        teller.heard(Progress("x/int8", "calibrating", 0, 60, "images"))
+        teller.heard(Progress("x/int8", "calibrating", 30, 60, "images"))
+        teller.heard(Progress("x/int8", "calibrating", 0, 60, "images"))
+    said = [line.split(": ", 1)[1] for line in capsys.readouterr().err.splitlines()]
+    assert said == [
+        "calibrating 20/60 images, 2.0 a second, 20 s left",
+        "ranges of channels 21 images",
+        "calibrating 45/60 images, 1.5 a second, 10 s left",
+        "download 2.0 MB",
+        "calibrating 0/60 images",
+        "calibrating 30/60 images, 3.0 a second, 10 s left",
+        "calibrating 0/60 images",
+    ]

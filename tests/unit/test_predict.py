@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -399,6 +400,23 @@ def test_a_target_that_is_only_built_is_refused_and_one_that_runs_is_the_default
     small.recipe(("  onnxruntime-fp32:\n", "  tensorrt-rtx-fp32:\n"))
     none = zoo("predict", "tiny", "in", "--save", "out")
     assert none.code == 2 and "no target of tiny can be run" in none.err
+
+
+def test_predict_takes_a_file_of_weights_as_its_error_says(small: Small, zoo: Zoo) -> None:
+    (small.root / "mine.pth").write_bytes(b"no checkpoint")
+    without = zoo("predict", "tiny", "in", "--save", "out")
+    assert without.code == 4 and "`--weights FILE`" in without.err and "failed  tiny/fetch" in without.err
+    given = zoo("predict", "tiny", "in", "--save", "out", "--weights", "mine.pth")
+    assert given.code == 4 and "mine.pth: is not a checkpoint" in given.err, "it was taken, and found to be what it is"
+
+
+def test_a_full_disk_is_said_with_the_file_and_the_way_on(tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("zoo.cli.predictions.write_bytes", full)
+    with pytest.raises(StepFailed, match=r"out/json/a.json cannot be written: No space left on device\n  make room there"):
+        written(Writer(tmp_path / "out", ["json"]), Fake(), [image(tmp_path / "a.jpg")], context)
 
 
 @pytest.mark.assets

@@ -39,6 +39,7 @@ def command(paths: Sequence[str], as_json: bool) -> int:
 
     import msgspec
 
+    from zoo.cli.console import counted
     from zoo.errors import Findings
     from zoo.interop.audit import audit
     from zoo.interop.foreign import TITLES
@@ -53,5 +54,5 @@ def command(paths: Sequence[str], as_json: bool) -> int:
             click.echo(f"judged together: {pair.one} and {pair.other} ({pair.why})")
         kinds = ", ".join(f"{count} {TITLES.get(kind, kind)}" for kind, count in report.files.items()) or "nothing that is judged here"
         over = f"; {report.passed_over} files of no known kind" if report.passed_over else ""
-        click.echo(f"{kinds}{over}: {len(report.findings)} findings" if report.findings else f"{kinds}{over}: nothing found")
+        click.echo(f"{kinds}{over}: {counted(len(report.findings), 'finding')}" if report.findings else f"{kinds}{over}: nothing found")
     return Findings.exit_code if report.findings else 0

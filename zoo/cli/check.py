@@ -22,6 +22,7 @@ def command(names: Sequence[str], everything: bool, as_json: bool, workspace: st
     """
     import msgspec
 
+    from zoo.cli.console import counted
     from zoo.cli.session import Session
     from zoo.errors import Problem, RecipeError
     from zoo.recipe.overlaps import overlaps
@@ -50,5 +51,5 @@ def command(names: Sequence[str], everything: bool, as_json: bool, workspace: st
     else:
         for fault in faults:
             click.echo(str(fault))
-        click.echo(f"{count} recipes, {len(faults)} problems" if faults else f"{count} recipes, all well")
+        click.echo(f"{counted(count, 'recipe')}, {counted(len(faults), 'problem') if faults else 'all well'}")
     return RecipeError.exit_code if faults else 0

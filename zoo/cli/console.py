@@ -11,6 +11,11 @@ from rich.table import Table
 WIDEST = 10_000
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """`1 person`, `2 people`; `several` is `one` with an s where nothing is said."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
 def print_table(table: Table) -> None:
     """Print `table` with every row on one line: a terminal that is too narrow wraps it, a file keeps it whole.
 

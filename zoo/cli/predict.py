@@ -24,6 +24,12 @@ from zoo.licence import Purpose
 @click.option("--draw", is_flag=True, help="Also write each image with its poses drawn, to FOLDER/drawn/.")
 @click.option("--target", "-t", metavar="TARGET", help="Run it on this target (default: the recipe's first that this machine can run).")
 @click.option("--batch", metavar="N", type=click.IntRange(1), default=4, show_default=True, help="The most inputs of one shape in a call.")
+@click.option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Use this file of one network's weights instead of its sources.",
+)
 @click.option("--rehearse", is_flag=True, help="Seed weights that cannot be had; what is found then means nothing.")
 @click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store.")
 @options.licence
@@ -36,6 +42,7 @@ def command(
     draw: bool,
     target: str | None,
     batch: int,
+    weights: str | None,
     rehearse: bool,
     offline: bool,
     licence: Purpose | None,
@@ -62,6 +69,7 @@ def command(
     """
     from pathlib import Path
 
+    from zoo.cli.console import counted
     from zoo.cli.predictions import Writer, gathered
     from zoo.cli.session import Session, exit_code, relative
     from zoo.cli.wishes import actions_for, usable
@@ -73,7 +81,7 @@ def command(
     from zoo.steps.provenance import Provenance
 
     session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
-    (recipe,) = session.permitted([name], everything=False)
+    (recipe,) = session.permitted([name], everything=False, weights=weights)
     declared = session.place.declared
     chosen = named(recipe, target) if target else next((one for one in usable(session, recipe) if runs_on(recipe, one, declared)), None)
     if chosen is None or not runs_on(recipe, chosen, declared):
@@ -85,7 +93,7 @@ def command(
     writer.ready()
 
     compiled = f"{recipe.name}/{chosen}/compile"
-    actions = needed(actions_for(session, [recipe], [chosen], rehearse=rehearse), compiled)
+    actions = needed(actions_for(session, [recipe], [chosen], weights=weights, rehearse=rehearse), compiled)
     outcomes = session.carry_out(actions, jobs=1, again=lambda _: False, fail_fast=True)
     artifact = outcomes[compiled].artifact if compiled in outcomes else None
     if artifact is None:
@@ -99,11 +107,6 @@ def command(
         click.echo("a rehearsal: the weights are seeded, what was found means nothing", err=True)
     for file, reason in writer.bad:
         click.echo(f"passed over: {file}: {reason}", err=True)
-    people, images = counted(writer.people, "person", "people"), counted(len(inputs) - len(writer.bad), "image", "images")
+    people, images = counted(writer.people, "person", "people"), counted(len(inputs) - len(writer.bad), "image")
     click.echo(f"{people} in {images} by {recipe.name} on {chosen}: {relative(writer.folder)}")
     return Findings.exit_code if writer.bad else 0
-
-
-def counted(number: int, one: str, several: str) -> str:
-    """`1 person`, `2 people`."""
-    return f"{number} {one if number == 1 else several}"

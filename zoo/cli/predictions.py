@@ -13,8 +13,8 @@ import numpy as np
 
 from zoo.context import Context
 from zoo.datasets.images import BadImage, Images, Sample
-from zoo.errors import Cancelled, UsageError, ZooError
-from zoo.files import write_bytes, write_text
+from zoo.errors import Cancelled, StepFailed, UsageError, ZooError
+from zoo.files import write_bytes
 from zoo.formats import FORMATS, Prediction
 from zoo.formats.prediction import poses_of
 from zoo.pipelines.estimator import Image, PoseModel
@@ -110,7 +110,7 @@ class Writer:
         context.report("finding people", len(samples), len(samples), "images")
         for name in self.formats:
             if FORMATS[name].TOGETHER:
-                write_text(self.folder / f"predictions{FORMATS[name].SUFFIX}", FORMATS[name].write(together))
+                self._put(f"predictions{FORMATS[name].SUFFIX}", FORMATS[name].write(together).encode())
 
     def _write(self, model: PoseModel, pending: Sequence[tuple[Sample, Image]], called: dict[str, str]) -> list[Prediction]:
         """The files of single images."""
@@ -121,13 +121,23 @@ class Writer:
             found.append(prediction)
             for name in self.formats:
                 if not FORMATS[name].TOGETHER:
-                    write_text(self.folder / name / (called[sample.name] + FORMATS[name].SUFFIX), FORMATS[name].write([prediction]))
+                    self._put(f"{name}/{called[sample.name]}{FORMATS[name].SUFFIX}", FORMATS[name].write([prediction]).encode())
             if self.draw:
                 if picture := drawn(image, poses, model):
-                    write_bytes(self.folder / DRAWN / f"{called[sample.name]}.jpg", picture)
+                    self._put(f"{DRAWN}/{called[sample.name]}.jpg", picture)
                 else:
                     self.bad.append((sample.name, "it is not drawn: no JPEG is so wide or high"))
         return found
+
+    def _put(self, name: str, data: bytes) -> None:
+        """One file, whole or not at all. Raises StepFailed where there is no room, or the folder has gone."""
+        try:
+            write_bytes(self.folder / name, data)
+        except OSError as error:
+            raise StepFailed(
+                f"{self.folder / name} cannot be written: {error.strerror or error}",
+                "make room there, or name another folder with --save; the files written before are whole",
+            ) from error
 
     def _found(self, model: PoseModel, pending: Sequence[tuple[Sample, Image]]) -> Iterator[tuple[Sample, Image, Poses]]:
         """The poses of each; where a call fails, its images are tried one by one, and those that fail alone are noted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -29,6 +30,7 @@ class Teller:
         self._path = log
         self._lines: list[str] = []
         self._news: dict[str, tuple[Progress, float]] = {}
+        self._work: dict[str, dict[str, tuple[Progress, float]]] = {}  # each kind of work has a speed of its own
         self._said: dict[str, float] = {}
         self._lock = threading.Lock()
         self._verbose = verbose
@@ -48,8 +50,13 @@ class Teller:
         """A step's report."""
         now = time.monotonic()
         with self._lock:
-            started = self._news[news.action][1] if news.action in self._news else now
-            self._news[news.action] = (news, started)
+            work = self._work.setdefault(news.action, {})
+            before, started = work.get(news.what, (news, now))
+            if news.done < before.done:
+                started = now  # the same a second time
+            elif news.total is None:
+                news = replace(news, total=before.total)  # whoever counts may know less than whoever hands out
+            work[news.what] = self._news[news.action] = (news, started)
             if self._live:
                 self._live.update(self._picture())
             elif now - self._said.setdefault(news.action, now) > PAUSE:
@@ -61,6 +68,7 @@ class Teller:
         with self._lock:
             self._count += 1
             self._news.pop(outcome.action.id, None)
+            self._work.pop(outcome.action.id, None)
             self._note(f"{outcome.state:8}{outcome.action.id}  {outcome.seconds:.1f} s  {outcome.key}  {outcome.error or outcome.verdict}")
             if self._live:
                 self._live.update(self._picture())
@@ -92,6 +100,8 @@ class Teller:
 
 def _words(news: Progress, seconds: float) -> str:
     text = news.what
+    if news.total is None and news.done:
+        text += f" {news.done / 1e6:.1f} MB" if news.unit == "bytes" else f" {news.done:.0f} {news.unit}"
     if news.total:
         if news.unit == "bytes":
             text += f" {news.done / 1e6:.1f} of {news.total / 1e6:.1f} MB"

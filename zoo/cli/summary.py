@@ -47,7 +47,7 @@ def build_summary(session: Session, outcomes: Mapping[str, Outcome], recipes: Se
     for heading in ("recipe", "target", "state", "parity", "where"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(row["recipe"], row["target"], row["state"], row["parity"], row["folder"] or row["error"].splitlines()[0])
+        table.add_row(row["recipe"], row["target"], row["state"], row["parity"], row["folder"] or row["error"].split("\n")[0].rstrip(":"))
     print_table(table)
 
 
