@@ -83,3 +83,10 @@ def test_a_target_that_nothing_can_be_judged_on_says_that_images_are_missing(sma
     )
     (told,) = row(small).accuracy
     assert isinstance(told, reports.Failure) and told.word == "no images" and "coco_train2017" in told.message
+
+
+def test_a_recipe_that_names_no_protocol_says_so_and_not_that_images_are_missing(small: Small) -> None:
+    evaluate = "evaluate:\n  - protocol: original\n    title: The original's evaluation\n    datasets: [coco_val2017, coco_train2017]\n"
+    small.recipe((evaluate, ""))
+    (told,) = row(small).accuracy
+    assert isinstance(told, reports.Failure) and told.word == "no protocol"

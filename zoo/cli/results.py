@@ -43,7 +43,7 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
     chain = parities(recipe, name)
     parity = together([parity_report(outcomes.get(id), role) for id, role in chain.items()])
     reason = why_unmeasured(compiled, runs, recipe)
-    unjudged = other_size(recipe, name, target) if runs and compiled.artifact else None
+    why = unjudged(recipe, name, target) if runs and compiled.artifact else None
     if any(id not in outcomes for id in list(chain)[1::2]) and not (isinstance(parity, reports.Parity) and not parity.passed):
         # what is known of the graph says nothing about a target that did not run
         parity = reason
@@ -76,7 +76,7 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
         computed_in=measured[0].computed_in if measured else "",
         note="; ".join(notes),
         parity=parity,
-        accuracy=tuple(accuracy) or ((unjudged or reason,) if asked else ()),
+        accuracy=tuple(accuracy) or ((why or reason,) if asked else ()),
         latency=latency if isinstance(latency, reports.Latency | reports.Failure) else None,
         size_bytes=model_size(compiled.artifact.path) if compiled.artifact else None,
         key=compiled.key,
@@ -96,11 +96,13 @@ def why_unmeasured(compiled: Outcome, runs: bool, recipe: AnyRecipe) -> reports.
     return reports.Failure(word="no images", message=f"none of its datasets is here: {', '.join(datasets(recipe)) or 'it names none'}")
 
 
-def other_size(recipe: AnyRecipe, name: str, target: Target) -> reports.Failure | None:
-    """Why a target of a fixed size is judged in no protocol, where that is the reason."""
+def unjudged(recipe: AnyRecipe, name: str, target: Target) -> reports.Failure | None:
+    """Why a target is judged in no protocol, where that is the recipe's own doing: it names none, or none of the target's size."""
+    if not recipe.evaluate:
+        return reports.Failure(word="no protocol", message="the recipe names none that it could be judged in")
     if isinstance(recipe, Composite) or not (options := recipe.targets[name]) or not options.shape:
         return None
-    if not recipe.evaluate or judged_in(recipe, target, options):
+    if judged_in(recipe, target, options):
         return None
     return reports.Failure(word="other size", message=f"every protocol wants other inputs than {options.shape[0]}x{options.shape[1]}")
 
