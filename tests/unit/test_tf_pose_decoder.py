@@ -8,7 +8,7 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from zoo.errors import StepFailed
@@ -55,20 +55,41 @@ def planted(size: tuple[int, int], people: list[dict[int, tuple[int, int]]]) -> 
     return {"heat": heat, "paf": paf}
 
 
-def plain_candidates(heat: np.ndarray, factor: int) -> list[list[tuple[int, int, float]]]:
-    """Steps 1 to 3 on whole enlarged maps: per kind, (x, y, score) row by row."""
+def enlarged(plane: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Steps 1 and 2: the plane by repetition, and that smoothed."""
     edges = np.linspace(-3.14, 3.14, 26)
     steps = np.diff([NormalDist().cdf(edge) for edge in edges])
     taps = np.sqrt(np.outer(steps, steps))
+    large = np.kron(plane, np.ones((factor, factor), np.float32))
+    return large, cv2.filter2D(large, cv2.CV_32F, taps / taps.sum(), borderType=cv2.BORDER_CONSTANT)
+
+
+def around(smooth: np.ndarray) -> np.ndarray:
+    """(9, H, W): each pixel and its neighbours, -inf outside of the map."""
+    framed = np.pad(smooth, 1, constant_values=-np.inf)
+    height, width = smooth.shape
+    return np.array([framed[dy : dy + height, dx : dx + width] for dy in range(3) for dx in range(3)])
+
+
+def plain_candidates(heat: np.ndarray, factor: int) -> list[list[tuple[int, int, float]]]:
+    """Steps 1 to 3 on whole enlarged maps: per kind, (x, y, score) row by row."""
     found = []
     for plane in heat[:18]:
-        large = np.kron(plane, np.ones((factor, factor), np.float32))
-        smooth = cv2.filter2D(large, cv2.CV_32F, taps / taps.sum(), borderType=cv2.BORDER_CONSTANT)
-        framed = np.pad(smooth, 1, constant_values=-np.inf)
-        height, width = smooth.shape
-        top = np.max([framed[dy : dy + height, dx : dx + width] for dy in range(3) for dx in range(3)], axis=0)
+        large, smooth = enlarged(plane, factor)
+        top = around(smooth).max(axis=0)
         found.append([(int(x), int(y), float(large[y, x])) for y, x in np.argwhere((smooth > 0.05) & (smooth == top))])
     return found
+
+
+def tied(heat: np.ndarray, factor: int) -> bool:
+    """Whether a peak and a neighbour of it, or a peak and the threshold, differ by rounding alone."""
+    for plane in heat[:18]:
+        smooth = enlarged(plane, factor)[1]
+        second, first = np.sort(around(smooth), axis=0)[-2:]
+        peak = smooth == first
+        if (first - second)[peak].min(initial=1) < 1e-6 or np.abs(smooth[peak] - 0.05).min(initial=1) < 1e-6:
+            return True
+    return False
 
 
 def plain_limbs(a: list[tuple[int, int, float]], b: list[tuple[int, int, float]], field: np.ndarray) -> list[tuple[int, int, float]]:
@@ -131,6 +152,8 @@ def test_candidates_and_limbs_equal_the_plain_version_on_random_maps(seed: int, 
     generator = np.random.default_rng(seed)
     heat = generator.uniform(0, 0.5, (1, 19, height, width)).astype(np.float32)
     paf = generator.uniform(-1, 1, (1, 38, height, width)).astype(np.float32)
+    # two neighbours alike up to the last digits: which of them is above the other depends on the order of a sum
+    assume(not tied(heat[0], 4))
     check_against_plain({"heat": heat, "paf": paf}, 4)
 
 
