@@ -55,7 +55,7 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
                 accuracy.append(found)
     latency = report(outcomes.get(f"{prefix}/{'whole' if isinstance(recipe, Composite) else 'latency'}")) or reason
     # a run that only times says nothing about accuracies that it was not asked for
-    asked = not isinstance(latency, reports.Latency) or any("/accuracy/" in id for id in outcomes)
+    asked = not isinstance(latency, reports.Latency) or not recipe.evaluate or any("/accuracy/" in id for id in outcomes)
     measured = [item for item in (latency, *accuracy, parity) if isinstance(item, reports.Parity | reports.Accuracy | reports.Latency)]
     notes = []
     if not runs:
