@@ -78,12 +78,11 @@ def _line(tmp_path_factory: pytest.TempPathFactory) -> Small:
 def line(_line: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
     """A copy of that workspace, in the current folder."""
     root = tmp_path / "workspace"
-    shutil.copytree(_line.root, root, ignore=shutil.ignore_patterns("objects"), copy_function=shutil.copy2)
-    shutil.copytree(_line.root / ".zoo/objects", root / ".zoo/objects", copy_function=os.link)  # what is in there never changes
+    small = _line.copied(root)
     shutil.copytree(_line.root.parent / "COCO", tmp_path / "COCO", copy_function=shutil.copy2)
     monkeypatch.setenv("ZOO_COCO", str(tmp_path / "COCO"))
     monkeypatch.chdir(root)
-    return Small(root)
+    return small
 
 
 def result(small: Small, target: str = "onnxruntime-fp32") -> dict[str, Any]:

@@ -78,10 +78,9 @@ def _joint(tmp_path_factory: pytest.TempPathFactory) -> Small:
 def joint(_joint: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
     """A copy of that workspace, in the current folder."""
     root = tmp_path / "workspace"
-    shutil.copytree(_joint.root, root, ignore=shutil.ignore_patterns("objects"), copy_function=shutil.copy2)
-    shutil.copytree(_joint.root / ".zoo/objects", root / ".zoo/objects", copy_function=os.link)  # what is in there never changes
+    small = _joint.copied(root)
     monkeypatch.chdir(root)
-    return Small(root)
+    return small
 
 
 def result(small: Small) -> dict[str, Any]:

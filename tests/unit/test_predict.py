@@ -10,16 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 import pytest
 from workspaces import Small, Zoo, picture
 
+from zoo.cli.predict import command as predict
 from zoo.cli.predictions import Writer, gathered, names
 from zoo.context import Context, Progress
 from zoo.datasets.images import Sample
 from zoo.errors import Cancelled, StepFailed, UsageError, ZooError
-from zoo.formats import native, openpose, txt
+from zoo.formats import FORMATS, native, openpose, txt
 from zoo.pipelines.estimator import Image, PoseModel, Stopwatch
 from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS, Skeleton
@@ -449,3 +451,8 @@ def test_people_are_found_in_real_photographs_and_all_files_agree(assets: Path, 
     single = txt.parse((tmp_path / "single/predictions.txt").read_text(), "openpose_18")
     for name, poses in lines.items():
         np.testing.assert_allclose(single[name].keypoints, poses.keypoints, atol=0.02)
+
+
+def test_the_command_offers_every_format_that_there_is() -> None:
+    (option,) = (one for one in predict.params if one.name == "formats")
+    assert isinstance(option.type, click.Choice) and list(option.type.choices) == [*FORMATS]

@@ -4,7 +4,9 @@ whose network is real, with seeded weights in a checkpoint of torch's."""
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,6 +174,12 @@ class Small:
         (root / "zoo.yaml").write_text(WORKSPACE)
         small.recipe()
         return small
+
+    def copied(self, root: Path) -> Small:
+        """The same workspace in the folder `root`; the store's objects, which never change, under second names."""
+        shutil.copytree(self.root, root, ignore=shutil.ignore_patterns("objects"), copy_function=shutil.copy2)
+        shutil.copytree(self.root / ".zoo/objects", root / ".zoo/objects", copy_function=os.link)
+        return Small(root)
 
     def recipe(self, *changes: tuple[str, str], name: str = "tiny", text: str = RECIPE) -> str:
         """Write recipes/<name>.yaml and return its text."""

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from zoo.context import Context
 from zoo.engine.action import Action
-from zoo.engine.network import judged_on, left_out, part, plan_network
+from zoo.engine.network import left_out, measure_accuracy, part, plan_network
 from zoo.engine.wish import Plan, Wish
 from zoo.pipelines.estimator import PoseModel
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of
 from zoo.recipe.model import TargetOptions, Workspace
-from zoo.steps.accuracy import MeasureAccuracy
 from zoo.steps.assemble import Assemble
 from zoo.steps.part import Part, open_model
 from zoo.steps.whole import MeasureWhole
@@ -36,22 +35,9 @@ def plan_pipeline(story: Plan, recipe: Composite, names: Sequence[str], context:
         if not runs_on(recipe, name, workspace):
             continue
         for protocol in recipe.evaluate if wish.accuracy else ():
-            for title, dataset in judged_on(protocol, workspace, context, wish).items():
-                step = MeasureAccuracy(
-                    parts=parts,
-                    pipeline=declared.pipeline,
-                    protocol=protocol.protocol,
-                    protocol_title=protocol.title,
-                    dataset_name=title,
-                    dataset=dataset,
-                    metric=protocol.metric,
-                    gates={str(figure): least for figure, least in protocol.gates.get(title, {}).items()},
-                    without=tuple(other for network in recipe.parts.values() for other in left_out(network, workspace)),
-                    limit=wish.limit,
-                    skip_bad_images=wish.skip_bad_images,
-                )
-                id = f"{recipe.name}/{name}/accuracy/{title}/{protocol.protocol}"
-                story.add(Action(id, step, {"compiled": compiled, **story.photos(dataset)}))
+            owner, pipeline = f"{recipe.name}/{name}", declared.pipeline
+            without = tuple(other for network in recipe.parts.values() for other in left_out(network, workspace))
+            measure_accuracy(story, owner, protocol, parts, compiled, context, wish, without=without, pipeline=pipeline)
         dataset = workspace.datasets[declared.benchmark.dataset]
         if wish.latency and (wish.assume or not dataset.absent(context)):
             timing = MeasureWhole(parts=parts, pipeline=declared.pipeline, dataset=dataset, images=declared.benchmark.images)

@@ -15,6 +15,7 @@ from zoo.datasets import Dataset
 from zoo.edits import Edit, Rename
 from zoo.engine.action import Action
 from zoo.engine.wish import Plan, Wish
+from zoo.pipelines import Pipeline
 from zoo.recipe.model import Calibration, Evaluation, Protocol, Recipe, Target, TargetOptions, Workspace
 from zoo.steps.accuracy import MeasureAccuracy
 from zoo.steps.compile import Compile
@@ -71,8 +72,9 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
             story.add(Action(f"{recipe.name}/{name}/parity", step, {"model": model, "compiled": compiled, **story.photos(images)}))
         if wish.accuracy:
             for evaluation in judged_in(recipe, target, options):
-                for title, dataset in judged_on(evaluation, workspace, context, wish).items():
-                    measure_accuracy(story, recipe, name, target, evaluation, title, dataset, compiled, wish)
+                parts = {ALONE: part(recipe, target, evaluation)}
+                owner, without = f"{recipe.name}/{name}", left_out(recipe, workspace)
+                measure_accuracy(story, owner, evaluation, parts, compiled, context, wish, without=without)
         if wish.latency and images:
             timing = MeasureLatency(
                 backend=target.backend,
@@ -163,22 +165,33 @@ def parity_images(recipe: Recipe, workspace: Workspace, context: Context, wish: 
 
 
 def measure_accuracy(
-    story: Plan, recipe: Recipe, name: str, target: Target, evaluation: Evaluation, title: str, dataset: Dataset, compiled: str, wish: Wish
+    story: Plan,
+    owner: str,
+    protocol: Protocol,
+    parts: dict[str, Part],
+    compiled: str,
+    context: Context,
+    wish: Wish,
+    *,
+    without: tuple[Dataset, ...],
+    pipeline: Pipeline | None = None,
 ) -> None:
-    """One target in one protocol on one dataset."""
-    step = MeasureAccuracy(
-        parts={ALONE: part(recipe, target, evaluation)},
-        protocol=evaluation.protocol,
-        protocol_title=evaluation.title,
-        dataset_name=title,
-        dataset=dataset,
-        metric=evaluation.metric,
-        gates={str(figure): least for figure, least in evaluation.gates.get(title, {}).items()},
-        without=left_out(recipe, story.workspace),
-        limit=wish.limit,
-        skip_bad_images=wish.skip_bad_images,
-    )
-    story.add(Action(f"{recipe.name}/{name}/accuracy/{title}/{evaluation.protocol}", step, {"compiled": compiled, **story.photos(dataset)}))
+    """What was compiled for `owner` (`recipe/target`) in one protocol, on each of its datasets that is present."""
+    for name, dataset in judged_on(protocol, story.workspace, context, wish).items():
+        step = MeasureAccuracy(
+            parts=parts,
+            pipeline=pipeline,
+            protocol=protocol.protocol,
+            protocol_title=protocol.title,
+            dataset_name=name,
+            dataset=dataset,
+            metric=protocol.metric,
+            gates={str(figure): least for figure, least in protocol.gates.get(name, {}).items()},
+            without=without,
+            limit=wish.limit,
+            skip_bad_images=wish.skip_bad_images,
+        )
+        story.add(Action(f"{owner}/accuracy/{name}/{protocol.protocol}", step, {"compiled": compiled, **story.photos(dataset)}))
 
 
 def part(recipe: Recipe, target: Target, evaluation: Evaluation | None = None) -> Part:
