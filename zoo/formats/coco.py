@@ -1,6 +1,6 @@
 """COCO's results: one list for all images, as its evaluation reads it, and COCO-WholeBody's keys for hands beside.
 
-What of it is measured with stands in coco_results.py.
+What of it is measured with stands in zoo/pose/coco_results.py.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.formats.coco_results import coco_results, triples
 from zoo.formats.prediction import Prediction
+from zoo.pose.coco_results import coco_results, triples
 from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS, to_coco
 

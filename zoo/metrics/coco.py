@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
 from zoo.metrics.bootstrap import Evaluated, average_precision, resampled
 from zoo.metrics.oks import COCO_SIGMAS
 from zoo.metrics.truth import Truth, hush
+from zoo.pose.coco_results import coco_results
+from zoo.pose.keypoints import Poses
+from zoo.pose.skeletons import to_coco
 from zoo.record import Choice
 
 EVERYTHING = 1e10
@@ -22,10 +25,16 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
 
     What others head "IOU@0.5" in tables of pose models is this AP50."""
 
+    figures: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50")
+
     sigmas: Annotated[tuple[float, ...], Meta(description="Spread per keypoint, in the order of the annotations")] = COCO_SIGMAS
     max_detections: Annotated[int, Meta(description="How many people of an image count, by falling score", ge=1)] = 20
     medium: Range = (32.0**2, 96.0**2)
     large: Range = (96.0**2, EVERYTHING)
+
+    def results(self, poses: Poses, skeleton: str, image_id: int) -> list[dict[str, Any]]:
+        """What is judged of one image: a COCO result for each person. Raises ZooError for a skeleton without COCO's keypoints."""
+        return coco_results(to_coco(poses, skeleton), image_id)
 
     def evaluate(self, annotations: Path, image_ids: Sequence[int], detections: Sequence[dict[str, Any]]) -> dict[str, float]:
         """The figures on `image_ids`: AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL (0..1), `images` and `detections`.

@@ -31,6 +31,9 @@ def protocols(evaluate: Iterable[tuple[int, Protocol]], workspace: Workspace) ->
         for name in protocol.gates:
             if name not in protocol.datasets:
                 yield ("evaluate", index, "gates", name), unknown("dataset of this protocol", name, protocol.datasets)
+            for figure in protocol.gates[name]:
+                if figure not in protocol.metric.figures:
+                    yield ("evaluate", index, "gates", name, figure), unknown("figure of this metric", figure, protocol.metric.figures)
         if protocol.protocol in names:
             yield ("evaluate", index, "protocol"), f"two protocols are called {protocol.protocol}"
         names.append(protocol.protocol)

@@ -23,7 +23,7 @@ from zoo.steps.parity import Gate
 from zoo.steps.reports import Published
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="lower-case letters, digits, _ . -")]
-Figure = Literal["AP", "AP50", "AP75", "APM", "APL", "AR", "AR50"]
+Figure = Literal["AP", "AP50", "AP75", "APS", "APM", "APL", "AR", "AR50", "PCK", "AUC"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 Turns = Annotated[tuple[Turn, ...], Meta(min_length=1)]
 Scales = Annotated[tuple[Annotated[float, Meta(gt=0, le=8)], ...], Meta(min_length=1)]

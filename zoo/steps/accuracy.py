@@ -14,11 +14,9 @@ from zoo.datasets import Dataset, overlap
 from zoo.datasets.images import BadImage, Images
 from zoo.errors import StepFailed
 from zoo.files import write_bytes
-from zoo.formats.coco_results import coco_results
 from zoo.machine import describe, gpus, isa, versions
 from zoo.metrics import Metric
 from zoo.pipelines import Pipeline
-from zoo.pose.skeletons import to_coco
 from zoo.steps import reports
 from zoo.steps.part import ALONE, Part, open_model
 from zoo.steps.provenance import Provenance
@@ -51,7 +49,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         return ("numpy", "opencv-python-headless", "pycocotools", *(tool for part in self.parts.values() for tool in part.backend.tools))
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `compiled` (and `photos`); writes report.json and detections.json (COCO results)."""
+        """Reads `compiled` (and `photos`); writes report.json and detections.json (what was judged)."""
         provenance = Provenance.read(given["compiled"])
         if provenance.rehearsal:
             failure = reports.Failure(
@@ -75,7 +73,8 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         figures = self.metric.evaluate(annotations, ids, found)
         write_bytes(out / DETECTIONS, msgspec.json.encode(found))
         report = reports.Accuracy(
-            figures={name: figures.get(name) for name in reports.FIGURES},
+            figures={name: figures.get(name) for name in self.metric.figures},
+            ranked_by=self.metric.figures[0],
             title=self.protocol_title,
             protocol=self._protocol(subset),
             dataset=reports.Data(
@@ -114,7 +113,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         return "; ".join(f"{s.metric} {s.value:.4f} is under the promised {s.least:g}" for s in report.shortfalls)
 
     def _find(self, compiled: Path, images: Images, context: Context) -> tuple[list[dict[str, Any]], list[str], float, str]:
-        """COCO results, the images passed over, seconds without opening and warming up, and what was computed in."""
+        """What the metric judges, the images passed over, seconds without opening and warming up, and what was computed in."""
         found: list[dict[str, Any]] = []
         skipped: list[str] = []
         with open_model(compiled, self.parts, self.pipeline, context) as model:
@@ -127,7 +126,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
                         raise
                     skipped.append(sample.name)
                     continue
-                found += coco_results(to_coco(model(image), model.skeleton.name), sample.id)
+                found += self.metric.results(model(image), model.skeleton.name, sample.id)
             return found, skipped, time.perf_counter() - started, model.computed_in
 
     def _present(self, context: Context) -> list[Dataset]:

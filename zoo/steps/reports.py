@@ -21,8 +21,6 @@ from zoo.record import Choice, Record, canonical, fingerprint
 
 #: An artifact that is a report holds it under this name.
 NAME = "report.json"
-#: What pycocotools sums up, in the order in which people read it.
-FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50")
 
 
 class Published(Record, frozen=True, kw_only=True):
@@ -187,7 +185,9 @@ class Accuracy(Choice, frozen=True, kw_only=True, tag="accuracy"):
 
     format: Literal[1] = 1
     figures: dict[str, float | None]
-    """AP, AP50, ...; None where the dataset has nothing of that kind (pycocotools says -1)."""
+    """The metric's own; None where the dataset has nothing of that kind (pycocotools says -1)."""
+    ranked_by: str = "AP"
+    """The one of them by which rows are ranked, the greatest first."""
     title: str
     """The protocol in words."""
     protocol: dict[str, Any]

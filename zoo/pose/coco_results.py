@@ -1,6 +1,6 @@
 """People as COCO's evaluation takes them: the one place where an absent keypoint becomes (0, 0).
 
-Apart from `coco`, which writes files: accuracy is measured with this, and what a file says besides must not outdate it.
+Apart from `zoo.formats.coco`, which writes files: accuracy is measured with this, and what a file says besides must not outdate it.
 """
 
 from __future__ import annotations
