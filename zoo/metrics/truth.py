@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from zoo.annotations import content, not_coco
 from zoo.errors import StepFailed
 
 NEEDED = ("area", "bbox", "category_id", "iscrowd", "keypoints", "num_keypoints")
@@ -20,25 +19,14 @@ class Truth:
         """Read `path`. Raises StepFailed where it cannot be read, is no JSON, lacks a key or an image, or its people
         have another number of keypoints than `keypoints`."""
         self.ids = sorted(set(image_ids))
-        scored = set(self.ids)
-        if not scored:
-            raise StepFailed("there are no images to score", "check --limit, and the bad images that were left out")
+        read = content(path, self.ids)
         try:
-            content = msgspec.json.decode(path.read_bytes())
-            images = [image for image in content["images"] if image["id"] in scored]
-            annotations = [_trimmed(one, path, keypoints) for one in content["annotations"] if one["image_id"] in scored]
-            categories = content["categories"]
-        except OSError as error:
-            raise StepFailed(f"{path}: {error.strerror}") from error
-        except msgspec.DecodeError as error:
-            raise StepFailed(f"{path} is not JSON: {error}") from error
+            annotations = [_trimmed(one, path, keypoints) for one in read.annotations]
         except (KeyError, TypeError) as error:
-            raise StepFailed(f"{path}: these are not COCO's keypoint annotations: {type(error).__name__} {error}") from error
-        if missing := sorted(scored - {image["id"] for image in images}):
-            raise StepFailed(f"{path}: it has no image {', '.join(map(str, missing[:10]))}")
+            raise not_coco(path, error) from error
         # To pycocotools a match with an annotation of id 0 is no match, so they are counted from 1 here.
         numbered = [{**annotation, "id": number} for number, annotation in enumerate(annotations, 1)]
-        self._content = {"images": images, "categories": categories, "annotations": numbered}
+        self._content = {"images": read.images, "categories": read.categories, "annotations": numbered}
 
     def of(self, detections: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The detections of the scored images: copies, because pycocotools writes into them."""
