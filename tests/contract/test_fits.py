@@ -13,6 +13,10 @@ from zoo.pose.preprocess import Preprocess
 
 #: tag -> records to try, as YAML gives them. A fit without an example fails `test_every_fit_has_an_example`.
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
+    "box": [
+        {"width": 96, "height": 64},
+        {"width": 64, "height": 80, "padding": 1.0, "interpolation": "cubic", "pad": [0, 114, 255]},
+    ],
     "height": [
         {"height": 64, "min_width": 64, "min_height": 90},
         {"height": 64, "rounding": "floor", "multiple": 32, "pad": [0, 0, 0]},

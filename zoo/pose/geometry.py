@@ -34,6 +34,11 @@ class Affine:
         inverse = np.linalg.inv(self.matrix[:, :2])
         return np.concatenate([inverse, -inverse @ self.matrix[:, 2:]], axis=1)
 
+    @property
+    def area(self) -> float:
+        """Square pixels of the image that the whole input shows."""
+        return float(self.input[0] * self.input[1] / abs(np.linalg.det(self.matrix[:, :2])))
+
     def after(self, turn: Turn) -> Affine:
         """The map from an image to the input for which that image was `turned` before: this one is the turned image's."""
         width, height = self.image if turn in (0, 180) else self.image[::-1]

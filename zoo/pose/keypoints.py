@@ -43,6 +43,11 @@ class Poses:
         boxes = np.concatenate([np.nanmin(keypoints, axis=1), np.nanmax(keypoints, axis=1)], axis=1)
         return cls(keypoints, scores, boxes, instance_scores)
 
+    @classmethod
+    def of_boxes(cls, boxes: Floats, scores: Floats) -> Poses:
+        """People of whom nothing but their boxes (N, 4) and scores (N,) is known: they have no keypoints."""
+        return cls(np.zeros((len(boxes), 0, 2)), np.zeros((len(boxes), 0)), boxes, scores)
+
     def reordered(self, order: list[int]) -> Poses:
         """The same people with keypoint `order[i]` at place i."""
         return Poses(self.keypoints[:, order], self.scores[:, order], self.boxes, self.instance_scores)

@@ -5,6 +5,8 @@ Calibration, parity, accuracy, latency and demos all call `prepare`; nothing els
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -13,7 +15,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from zoo.errors import ZooError
-from zoo.pose.fits import Fit
+from zoo.pose.fits import Box, Fit
 from zoo.pose.geometry import Affine
 from zoo.record import Record
 
@@ -22,7 +24,7 @@ Positive = Annotated[float, Meta(gt=0)]
 #: pixels of an input: eight times what the largest of several scales asks of a photograph
 LARGEST = 1 << 23
 
-__all__ = ["Fit", "Order", "Preprocess"]
+__all__ = ["Box", "Fit", "Order", "Preprocess"]
 
 
 class Preprocess(Record, frozen=True, kw_only=True):
@@ -71,53 +73,85 @@ class Preprocess(Record, frozen=True, kw_only=True):
     def prepare(self, image: NDArray[np.uint8], box: NDArray[Any] | None = None) -> tuple[NDArray[np.float32], Affine]:
         """`image` (H, W, 3) 8-bit BGR -> the tensor (1, 3, h, w) float32 in `colour` order, and its `Affine`.
 
-        The image is only read. Raises ZooError when it is no such array, when it is a strip whose input would have more than
-        `LARGEST` pixels, or when a `box` (4,) is given to a fit that looks at whole images (all of today's do).
+        `box` (4,) x1, y1, x2, y2 in pixels is what a fit of boxes looks at; it takes the whole image where there is none. The
+        image is only read. Raises ZooError when it is no such array, when it is a strip whose input would have more than
+        `LARGEST` pixels, or when a box is given to a fit that looks at whole images.
         """
-        _check(image, box)
-        affine = self.fit.affine((image.shape[1], image.shape[0]))
-        channels = (0, 1, 2) if self.colour == "bgr" else (2, 1, 0)
-        width, height = affine.input
-        if width * height > LARGEST:
-            what = f"an image of {image.shape[1]}x{image.shape[0]} pixels would become an input of {width}x{height}"
-            raise ZooError(what, f"more than {LARGEST} pixels take the machine's memory: crop it, or use a fit of fixed size")
-        tensor = np.empty((1, 3, height, width), np.float32)
-        left, top, across, down = affine.content
-        inside = (slice(top, top + down), slice(left, left + across))
-        if (across, down) != (width, height):
-            border = np.array(self.fit.border)[list(channels)]
-            tensor[0] = self.normalized(border).reshape(3, 1, 1)
-        for plane, values in zip(tensor[0], self._planes(image, affine, channels), strict=True):
-            plane[inside] = values
+        affine = self._affine(image, box)
+        tensor = np.empty((1, 3, *affine.input[::-1]), np.float32)
+        self._fill(tensor[0], image, affine)
         return tensor, affine
+
+    def prepare_crops(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float32], list[Affine]]:
+        """The same for N crops in one tensor (N, 3, h, w): box i is cut out of image i. Raises ZooError as `prepare` does."""
+        affines = [self._affine(image, box) for image, box in zip(images, boxes, strict=True)]
+        height, width = self.fit.size or (0, 0)
+        tensor = np.empty((len(affines), 3, height, width), np.float32)
+        for crop, image, affine in zip(tensor, images, affines, strict=True):
+            self._fill(crop, image, affine)
+        return tensor, affines
 
     def normalized(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
         """(..., 3) values 0..255 in `colour` order -> what the network sees."""
         return np.asarray((pixels - np.array(self.mean)) / np.array(self.std))
 
+    def _affine(self, image: NDArray[np.uint8], box: NDArray[Any] | None) -> Affine:
+        """Where the image, or a box of it, goes; `prepare` says what is refused."""
+        _check(image)
+        size = (image.shape[1], image.shape[0])
+        if isinstance(self.fit, Box):
+            return self.fit.affine(size, box)
+        if box is not None:
+            raise ZooError("this preprocessing looks at whole images and was given a box", "leave the box away, or crop the image")
+        affine = self.fit.affine(size)
+        width, height = affine.input
+        if width * height > LARGEST:
+            what = f"an image of {image.shape[1]}x{image.shape[0]} pixels would become an input of {width}x{height}"
+            raise ZooError(what, f"more than {LARGEST} pixels take the machine's memory: crop it, or use a fit of fixed size")
+        return affine
+
+    def _fill(self, tensor: NDArray[np.float32], image: NDArray[np.uint8], affine: Affine) -> None:
+        """Write one input (3, h, w)."""
+        channels = (0, 1, 2) if self.colour == "bgr" else (2, 1, 0)
+        left, top, across, down = affine.content
+        inside = (slice(top, top + down), slice(left, left + across))
+        if (across, down) != affine.input:
+            border = np.array(self.fit.border)[list(channels)]
+            tensor[:] = self.normalized(border).reshape(3, 1, 1)
+        if across and down:  # a box may lie beside the image
+            for plane, values in zip(tensor, self._planes(image, affine, channels), strict=True):
+                plane[inside] = values
+
     def _planes(self, image: NDArray[np.uint8], affine: Affine, channels: tuple[int, ...]) -> list[NDArray[Any]]:
         """The three planes of `affine.content`, in `colour` order (`channels`: where each is found in BGR)."""
         import cv2
 
-        # what each of the 256 levels becomes, (256, 3): looking it up equals computing it, bit for bit
-        table = self.normalized(np.repeat(np.arange(256.0)[:, None], 3, axis=1))
         if self.order == "normalize_then_resize":
             # in float64, as Lightweight OpenPose's evaluation does (its mean is a tuple, which NumPy promotes), and
             # because OpenCV's float32 resize differs by 2e-5 between its own code and the vendor's that it may pick
-            pixels = cv2.LUT(image, np.ascontiguousarray(table[None, :, list(channels)]))
+            pixels = cv2.LUT(image, np.ascontiguousarray(_levels(self)[:, list(channels)])[None])
             planes = cv2.split(self.fit.resize(pixels, affine).astype(np.float32))
             return [planes[channel] for channel in channels]
         planes = cv2.split(self.fit.resize(image, affine))
-        small = table.astype(np.float32)
-        return [cv2.LUT(planes[channel], np.ascontiguousarray(small[:, place])) for place, channel in enumerate(channels)]
+        return [cv2.LUT(planes[channel], table) for channel, table in zip(channels, _tables(self), strict=True)]
 
 
-def _check(image: Any, box: Any) -> None:
+@lru_cache(maxsize=16)
+def _levels(preprocess: Preprocess) -> NDArray[np.float64]:
+    """(256, 3): what each of the 256 levels becomes: looking it up equals computing it, bit for bit."""
+    return preprocess.normalized(np.repeat(np.arange(256.0)[:, None], 3, axis=1))
+
+
+@lru_cache(maxsize=16)
+def _tables(preprocess: Preprocess) -> list[NDArray[np.float32]]:
+    """The same as float32, (256,) for each channel."""
+    return [np.ascontiguousarray(column) for column in _levels(preprocess).astype(np.float32).T]
+
+
+def _check(image: Any) -> None:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ZooError(
             f"an image is an array (height, width, 3) of uint8 in BGR order, this is {what}",
             "cv2.imread(path) gives one; cv2.cvtColor makes one of grey or of BGRA",
         )
-    if box is not None:
-        raise ZooError("this preprocessing looks at whole images and was given a box", "leave the box away, or crop the image")

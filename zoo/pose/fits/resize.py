@@ -23,13 +23,27 @@ def scaling(image: tuple[int, int], factors: tuple[float, float], content: tuple
     return Affine(matrix=matrix, image=image, input=size, content=content)
 
 
+def warp(pixels: NDArray[Any], affine: Affine, interpolation: Interpolation, border: tuple[float, float, float]) -> NDArray[Any]:
+    """`pixels` (h, w, C) where `affine` brings them, (height, width, C) of its input; `border` where it brings none."""
+    import cv2
+
+    warped: NDArray[Any] = cv2.warpAffine(pixels, affine.matrix, affine.input, flags=_method(interpolation), borderValue=border)
+    return warped
+
+
 def resize(pixels: NDArray[Any], affine: Affine, interpolation: Interpolation) -> NDArray[Any]:
     """`pixels` (h, w, C), 8-bit or float32, resampled to the height and width of `affine.content`; a new array."""
     import cv2
 
-    methods = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
     # By factors and never by size: given a size, OpenCV samples with size/size, which after rounding is another
     # factor than the one asked for and moves the far edge by up to half a pixel.
     factors = {"fx": float(affine.matrix[0, 0]), "fy": float(affine.matrix[1, 1])}
-    resized: NDArray[Any] = cv2.resize(pixels, None, **factors, interpolation=methods[interpolation])
+    resized: NDArray[Any] = cv2.resize(pixels, None, **factors, interpolation=_method(interpolation))
     return resized
+
+
+def _method(interpolation: Interpolation) -> int:
+    import cv2
+
+    methods = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
+    return methods[interpolation]

@@ -1,0 +1,76 @@
+"""Cut a person's box out of the image, at the network's own shape."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from zoo.errors import ZooError
+from zoo.pose.fits.resize import Interpolation, warp
+from zoo.pose.geometry import Affine
+from zoo.record import Choice
+
+
+class Box(Choice, frozen=True, kw_only=True, tag="box"):
+    """Enlarge a box about its centre, then to the shape of `width` x `height`, and bring what it holds to that size; one affine.
+
+    mmpose's top-down networks and GluonCV's SimplePose: padding 1.25, bilinear, black where the box leaves the image. The
+    box's centre goes to the middle of the input (mmpose's affine, not its unbiased one): x_input = (x - centre) * width /
+    side + width / 2.
+    """
+
+    width: Annotated[int, Meta(description="width of the input in pixels", ge=1)]
+    height: Annotated[int, Meta(description="height of the input in pixels", ge=1)]
+    padding: Annotated[float, Meta(description="the box's sides are made so many times longer", gt=0, le=8)] = 1.25
+    interpolation: Annotated[Interpolation, Meta(description="how pixels are resampled (OpenCV's methods)")] = "linear"
+    pad: Annotated[tuple[float, float, float], Meta(description="outside of the image: blue, green, red, 0..255 before normalisation")] = (
+        0.0,
+        0.0,
+        0.0,
+    )
+
+    @property
+    def border(self) -> tuple[float, float, float]:
+        """What lies outside of the image: pixel values before normalisation, BGR."""
+        return self.pad
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of every input; None where that depends on the image."""
+        return self.height, self.width
+
+    def scaled(self, factor: float) -> Box:
+        """The same fit to `factor` times both sides."""
+        return msgspec.structs.replace(self, width=max(1, round(self.width * factor)), height=max(1, round(self.height * factor)))
+
+    def affine(self, image: tuple[int, int], box: NDArray[Any] | None = None) -> Affine:
+        """Where the part of an image of (width, height) pixels goes that `box` (4,) x1, y1, x2, y2 holds; None: all of it.
+
+        A box may reach beyond the image. Raises ZooError where it holds nan or infinity; one without any size counts as a pixel."""
+        x1, y1, x2, y2 = (0.0, 0.0, *image) if box is None else map(float, box)
+        sides = np.array([x2 - x1, y2 - y1])
+        if not np.isfinite(sides).all() or not np.isfinite([x1, y1]).all():
+            raise ZooError(f"a box is four numbers x1, y1, x2, y2 in pixels, this is {x1:g}, {y1:g}, {x2:g}, {y2:g}", "leave it out")
+        # the longer of both, in parts of the input's, decides: the crop has the input's shape and holds the whole box
+        factor = 1 / (max(np.maximum(sides, 1.0) / (self.width, self.height)) * self.padding)
+        matrix = np.array(
+            [
+                [factor, 0.0, self.width / 2 - factor * (x1 + x2) / 2],
+                [0.0, factor, self.height / 2 - factor * (y1 + y2) / 2],
+            ]
+        )
+        # what lies within a pixel of the image is mixed of it and of the border
+        reach = matrix[:, :2] @ np.array([[-1.0, image[0]], [-1.0, image[1]]]) + matrix[:, 2:]
+        left, top = np.maximum(np.floor(reach[:, 0]), 0).astype(int)
+        right, bottom = np.minimum(np.ceil(reach[:, 1]) + 1, (self.width, self.height)).astype(int)
+        content = (int(left), int(top), max(0, int(right - left)), max(0, int(bottom - top)))
+        return Affine(matrix=matrix, image=image, input=(self.width, self.height), content=content)
+
+    def resize(self, pixels: NDArray[Any], affine: Affine) -> NDArray[Any]:
+        """(h, w, C) -> the pixels of `affine.content`."""
+        left, top, across, down = affine.content
+        return warp(pixels, affine, self.interpolation, self.pad)[top : top + down, left : left + across]
