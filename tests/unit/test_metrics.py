@@ -9,12 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
-from zoo.metrics import COCO_SIGMAS, CocoOks, drift, oks
+from zoo.metrics import CocoOks, drift
 from zoo.metrics.bootstrap import Evaluated, average_precision
 from zoo.metrics.coco import _evaluated
 from zoo.metrics.truth import Truth
 from zoo.pose.coco_results import coco_results
 from zoo.pose.keypoints import Poses
+from zoo.pose.oks import COCO_SIGMAS, oks
 
 TO_COCO = [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10]
 

@@ -7,8 +7,7 @@ results) -> {figure: value}`; a figure that the images cannot give is absent.
 
 from zoo.metrics.coco import CocoOks
 from zoo.metrics.drift import drift
-from zoo.metrics.oks import COCO_SIGMAS, oks
 
 Metric = CocoOks
 
-__all__ = ["COCO_SIGMAS", "CocoOks", "Metric", "drift", "oks"]
+__all__ = ["CocoOks", "Metric", "drift"]

@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from zoo.metrics.bootstrap import Evaluated, average_precision, resampled
-from zoo.metrics.oks import COCO_SIGMAS
 from zoo.metrics.truth import Truth, hush
 from zoo.pose.coco_results import coco_results
 from zoo.pose.keypoints import Poses
+from zoo.pose.oks import COCO_SIGMAS
 from zoo.pose.skeletons import to_coco
 from zoo.record import Choice
 

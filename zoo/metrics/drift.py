@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.metrics.oks import COCO_SIGMAS, oks
 from zoo.pose.keypoints import Poses
+from zoo.pose.oks import COCO_SIGMAS, oks
 
 #: Below this (COCO's border between small and medium) a hull says more about how few keypoints were found than about a size.
 SMALLEST_AREA = 32.0**2

@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo.errors import ZooError
 from zoo.pose.keypoints import Poses
+from zoo.pose.oks import COCO_SIGMAS
 
 Colour = tuple[int, int, int]
 
@@ -212,8 +213,7 @@ SKELETONS: dict[str, Skeleton] = {
             "coco_17",
             _COCO_NAMES,
             _COCO_LIMBS,
-            # COCO keypoint evaluation, 2017: head .026 .025 .035, then shoulder to ankle
-            sigmas=(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+            COCO_SIGMAS,
         ),
         # OpenPose's hand (Simon et al., 2017): the order that MediaPipe and COCO-WholeBody have as well
         Skeleton("hand_21", _HAND_NAMES, _HAND_LIMBS, _hand_colours("hand"), (), (Part("hand", 0, len(_HAND_NAMES)),)),
