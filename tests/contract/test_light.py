@@ -23,6 +23,7 @@ DERIVED = {
     "zoo.models.nets.lightweight_openpose",
     "zoo.models.nets.openpose",
     "zoo.models.nets.openpose_mobilenet",
+    "zoo.models.nets.rtmpose",
 }
 
 

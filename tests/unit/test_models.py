@@ -13,7 +13,7 @@ import pytest
 from zoo.errors import StepFailed
 from zoo.models import LightweightOpenPose, Model, OpenPoseBody, OpenPoseHand, OpenPoseMobileNet
 from zoo.weights import PthReader
-from zoo.weights.seeded import GAINS, seeded_state
+from zoo.weights.seeded import seeded_state
 
 torch = pytest.importorskip("torch")
 
@@ -32,7 +32,7 @@ def layout(assets: Path, name: str) -> dict[str, Any]:
 
 
 def seeded(assets: Path, name: str) -> dict[str, Any]:
-    return seeded_state({key: (shape, dtype) for key, (shape, dtype) in layout(assets, name).items()}, GAINS.get(name))
+    return seeded_state({key: (shape, dtype) for key, (shape, dtype) in layout(assets, name).items()}, LightweightOpenPose().gains)
 
 
 def of(module: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from zoo.errors import StepFailed
 from zoo.models import OpenPoseBody, OpenPoseHand
 from zoo.weights import PthReader
-from zoo.weights.seeded import GAINS, seeded_state
+from zoo.weights.seeded import seeded_state
 
 torch = pytest.importorskip("torch")
 
@@ -33,7 +33,7 @@ def seeded(assets: Path) -> Iterator[Callable[[str], dict[str, Any]]]:
 
     def state(name: str) -> dict[str, Any]:
         if name not in made:
-            made[name] = seeded_state({key: (shape, dtype) for key, (shape, dtype) in layout(assets, name).items()}, GAINS.get(name))
+            made[name] = seeded_state({key: (shape, dtype) for key, (shape, dtype) in layout(assets, name).items()})
         return made[name]
 
     yield state

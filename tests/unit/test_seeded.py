@@ -7,19 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.weights.seeded import GAINS, seeded_state, seeded_tensor
+from zoo.models import LightweightOpenPose, Model, OpenPoseBody, OpenPoseHand, RtmPose
+from zoo.weights.seeded import seeded_state, seeded_tensor
 
-MODELS = (
-    "lightweight_openpose",
-    "lightweight_openpose_r3",
-    "openpose_body",
-    "openpose_hand",
-    "openpose_vgg19_mindspore",
-    "rtmpose-t",
-    "rtmpose-s",
-    "rtmpose-m",
-    "rtmpose-l",
-)
+MODELS: dict[str, Model] = {
+    "lightweight_openpose": LightweightOpenPose(),
+    "lightweight_openpose_r3": LightweightOpenPose(refinement_stages=3),
+    "openpose_body": OpenPoseBody(),
+    "openpose_hand": OpenPoseHand(),
+    "openpose_vgg19_mindspore": OpenPoseBody(last_relu=False),
+    "rtmpose-t": RtmPose(variant="t"),
+    "rtmpose-s": RtmPose(variant="s"),
+    "rtmpose-m": RtmPose(variant="m"),
+    "rtmpose-l": RtmPose(variant="l"),
+}
 
 
 @pytest.mark.assets
@@ -27,7 +28,7 @@ MODELS = (
 def test_seeded_weights_have_the_published_digest(model: str, assets: Path) -> None:
     layout = json.loads((assets / "layouts" / f"{model}.json").read_text())
     facts = json.loads((assets / "layouts/index.json").read_text())["models"][model]
-    state = seeded_state({key: (shape, dtype) for key, (shape, dtype) in layout.items()}, GAINS.get(model))
+    state = seeded_state({key: (shape, dtype) for key, (shape, dtype) in layout.items()}, MODELS[model].gains)
     digest = hashlib.sha256()
     for key in sorted(state):
         digest.update(key.encode())

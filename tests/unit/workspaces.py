@@ -243,11 +243,11 @@ def state(model: str = "lightweight_openpose") -> dict[str, Any]:
     import torch
 
     from zoo.models import HandLandmark, LightweightOpenPose
-    from zoo.weights.seeded import GAINS, seeded_state
+    from zoo.weights.seeded import seeded_state
 
-    module = (HandLandmark() if model == "hand_landmark" else LightweightOpenPose(**MODEL)).module()
-    layout = {name: (tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in module.state_dict().items()}
-    return {name: torch.from_numpy(value) for name, value in seeded_state(layout, GAINS.get(model, {})).items()}
+    record = HandLandmark() if model == "hand_landmark" else LightweightOpenPose(**MODEL)
+    layout = {name: (tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in record.module().state_dict().items()}
+    return {name: torch.from_numpy(value) for name, value in seeded_state(layout, record.gains).items()}
 
 
 def picture(path: Path, seed: int, height: int = 96, width: int = 128) -> None:

@@ -4,7 +4,8 @@ from zoo.models.hand_landmark import HandLandmark
 from zoo.models.lightweight_openpose import LightweightOpenPose
 from zoo.models.openpose import OpenPoseBody, OpenPoseHand
 from zoo.models.openpose_mobilenet import OpenPoseMobileNet
+from zoo.models.rtmpose import RtmPose
 
-Model = HandLandmark | LightweightOpenPose | OpenPoseBody | OpenPoseHand | OpenPoseMobileNet
+Model = HandLandmark | LightweightOpenPose | OpenPoseBody | OpenPoseHand | OpenPoseMobileNet | RtmPose
 
-__all__ = ["HandLandmark", "LightweightOpenPose", "Model", "OpenPoseBody", "OpenPoseHand", "OpenPoseMobileNet"]
+__all__ = ["HandLandmark", "LightweightOpenPose", "Model", "OpenPoseBody", "OpenPoseHand", "OpenPoseMobileNet", "RtmPose"]

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from zoo.models.state import load_state
+from zoo.models.base import Architecture
 from zoo.optional import require
-from zoo.record import Choice
 
 
-class HandLandmark(Choice, frozen=True, tag="hand_landmark"):
+class HandLandmark(Architecture, frozen=True, tag="hand_landmark"):
     """Keypoints of the one hand in a 224x224 square, by regression: no heatmaps. `hand_landmark_full` of 2021.
 
     The hand is expected upright, fingers towards the top, in the middle of a square about twice its size.
     """
 
     stride: ClassVar[int] = 32
-    size: ClassVar[tuple[int, int] | None] = (224, 224)
     skeleton: ClassVar[str] = "hand_21"
     input: ClassVar[str] = "image"
-    keypoints: ClassVar[int] = 21
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of its input."""
+        return 224, 224
+
+    @property
+    def keypoints(self) -> int:
+        """How many keypoints a pose has."""
+        return 21
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -37,7 +43,3 @@ class HandLandmark(Choice, frozen=True, tag="hand_landmark"):
         from zoo.models.nets.hand_landmark import HandLandmarkNet
 
         return HandLandmarkNet(self.keypoints).eval()
-
-    def load(self, module: Any, state: Mapping[str, Any]) -> tuple[str, ...]:
-        """Load a state dict; returns the keys that were left out (none). Raises StepFailed where it is not of this network."""
-        return load_state(module, state)

@@ -7,12 +7,11 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from zoo.models.state import load_state
+from zoo.models.base import HeatmapArchitecture
 from zoo.optional import require
-from zoo.record import Choice
 
 
-class LightweightOpenPose(Choice, frozen=True, tag="lightweight_openpose"):
+class LightweightOpenPose(HeatmapArchitecture, frozen=True, tag="lightweight_openpose"):
     """MobileNetV1, a CPM block, one initial stage and refinement stages, each with heatmaps and PAFs at stride 8."""
 
     refinement_stages: Annotated[int, Meta(description="stages after the initial one; the published network has one", ge=0, le=6)] = 1
@@ -23,18 +22,11 @@ class LightweightOpenPose(Choice, frozen=True, tag="lightweight_openpose"):
         ),
     ] = False
     channels: Annotated[int, Meta(description="channels of the CPM block and of the refinement stages", ge=1)] = 128
-    num_heatmaps: Annotated[int, Meta(description="keypoints and the background", ge=2)] = 19
     num_pafs: Annotated[int, Meta(description="two channels for each limb", ge=2, multiple_of=2)] = 38
 
     stride: ClassVar[int] = 8
-    size: ClassVar[tuple[int, int] | None] = None
     skeleton: ClassVar[str] = "openpose_18"
     input: ClassVar[str] = "data"
-
-    @property
-    def keypoints(self) -> int:
-        """How many keypoints a pose has."""
-        return self.num_heatmaps - 1
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -51,15 +43,17 @@ class LightweightOpenPose(Choice, frozen=True, tag="lightweight_openpose"):
 
         return LightweightOpenPoseNet(self.refinement_stages, self.reduce, self.channels, self.num_heatmaps, self.num_pafs).eval()
 
-    def load(self, module: Any, state: Mapping[str, Any]) -> tuple[str, ...]:
-        """Load a state dict; returns the keys of it that were not wanted. Raises StepFailed where it is not of this network.
+    @property
+    def gains(self) -> Mapping[str, float]:
+        """Refinement stages add to their input."""
+        return {"refinement_stages.": 1.0}
 
-        The official file holds three refinement stages where the published network has one: later stages may be left out.
-        """
+    def ignorable(self, state: Mapping[str, Any]) -> str:
+        """The official file holds three refinement stages where the published network has one: later stages may be left out."""
         from itertools import count, takewhile
 
         later = list(
             takewhile(lambda stage: any(key.startswith(f"refinement_stages.{stage}.") for key in state), count(self.refinement_stages))
         )
         pattern = "|".join(str(stage) for stage in later)
-        return load_state(module, state, rf"refinement_stages\.({pattern})\..+" if later else "")
+        return rf"refinement_stages\.({pattern})\..+" if later else ""

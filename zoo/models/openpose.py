@@ -3,17 +3,15 @@ Simon et al., "Hand Keypoint Detection in Single Images using Multiview Bootstra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from zoo.models.state import load_state
+from zoo.models.base import HeatmapArchitecture
 from zoo.optional import require
-from zoo.record import Choice
 
 
-class OpenPoseBody(Choice, frozen=True, tag="openpose_body"):
+class OpenPoseBody(HeatmapArchitecture, frozen=True, tag="openpose_body"):
     """VGG19 to conv4_2, two convolutions more, and six stages of two branches, PAFs and heatmaps, at stride 8."""
 
     last_relu: Annotated[
@@ -24,18 +22,11 @@ class OpenPoseBody(Choice, frozen=True, tag="openpose_body"):
         ),
     ] = True
     stages: Annotated[int, Meta(description="stages, the first included", ge=1, le=6)] = 6
-    num_heatmaps: Annotated[int, Meta(description="keypoints and the background", ge=2)] = 19
     num_pafs: Annotated[int, Meta(description="two channels for each limb", ge=2, multiple_of=2)] = 38
 
     stride: ClassVar[int] = 8
-    size: ClassVar[tuple[int, int] | None] = None
     skeleton: ClassVar[str] = "openpose_18"
     input: ClassVar[str] = "input"
-
-    @property
-    def keypoints(self) -> int:
-        """How many keypoints a pose has."""
-        return self.num_heatmaps - 1
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -49,26 +40,16 @@ class OpenPoseBody(Choice, frozen=True, tag="openpose_body"):
 
         return OpenPoseBodyNet(self.stages, self.num_heatmaps, self.num_pafs, self.last_relu).eval()
 
-    def load(self, module: Any, state: Mapping[str, Any]) -> tuple[str, ...]:
-        """Load a state dict; returns the keys that were left out (none). Raises StepFailed where it is not of this network."""
-        return load_state(module, state)
 
-
-class OpenPoseHand(Choice, frozen=True, tag="openpose_hand"):
+class OpenPoseHand(HeatmapArchitecture, frozen=True, tag="openpose_hand"):
     """VGG19 to conv5_2, one convolution more, and six stages of one branch, heatmaps, at stride 8. One hand fills the image."""
 
     stages: Annotated[int, Meta(description="stages, the first included", ge=1, le=6)] = 6
     num_heatmaps: Annotated[int, Meta(description="keypoints and the background", ge=2)] = 22
 
     stride: ClassVar[int] = 8
-    size: ClassVar[tuple[int, int] | None] = None
     skeleton: ClassVar[str] = "hand_21"
     input: ClassVar[str] = "input"
-
-    @property
-    def keypoints(self) -> int:
-        """How many keypoints a pose has."""
-        return self.num_heatmaps - 1
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -81,7 +62,3 @@ class OpenPoseHand(Choice, frozen=True, tag="openpose_hand"):
         from zoo.models.nets.openpose import OpenPoseHandNet
 
         return OpenPoseHandNet(self.stages, self.num_heatmaps).eval()
-
-    def load(self, module: Any, state: Mapping[str, Any]) -> tuple[str, ...]:
-        """Load a state dict; returns the keys that were left out (none). Raises StepFailed where it is not of this network."""
-        return load_state(module, state)

@@ -103,10 +103,10 @@ def load(model: Model, folder: Path, context: Context) -> tuple[torch.nn.Module,
     provenance = Provenance.read(folder)
     module = model.module()
     if provenance.rehearsal:
-        from zoo.weights.seeded import GAINS, seeded_state
+        from zoo.weights.seeded import seeded_state
 
         layout = {name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in module.state_dict().items()}
-        state: Mapping[str, Any] = seeded_state(layout, GAINS.get(str(type(model).__struct_config__.tag)))
+        state: Mapping[str, Any] = seeded_state(layout, model.gains)
     else:
         context.report("reading the weights")
         if provenance.reader is None:

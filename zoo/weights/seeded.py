@@ -14,14 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: model -> key prefix -> gain, where 2.0 (He's) would let activations explode (refinement stages
-#: that add to their input) or fade until the output no longer depends on the image (small RTMPose)
-GAINS: dict[str, dict[str, float]] = {
-    "lightweight_openpose": {"refinement_stages.": 1.0},
-    "lightweight_openpose_r3": {"refinement_stages.": 1.0},
-    "rtmpose-t": {"backbone.": 2.5},
-    "rtmpose-s": {"backbone.": 2.5},
-}
+#: He's
 DEFAULT_GAIN = 2.0
 
 
@@ -54,9 +47,10 @@ def seeded_tensor(key: str, shape: Sequence[int], gain: float = DEFAULT_GAIN) ->
 def seeded_state(layout: Mapping[str, tuple[Sequence[int], str]], gains: Mapping[str, float] | None = None) -> dict[str, NDArray[Any]]:
     """A state dict for `layout` (key in the official file -> (shape, dtype name)).
 
-    `gains` maps key prefixes to gains (see `GAINS`); the longest prefix that fits wins, other keys
-    take 2.0. Raises ValueError where a dtype is not the one that the rule gives, because such a
-    layout is not of a network that the rule was made for."""
+    `gains` maps key prefixes to gains, where He's would let activations explode, or fade until the
+    output no longer depends on the image: an architecture says its own. The longest prefix that fits
+    wins, other keys take 2.0. Raises ValueError where a dtype is not the one that the rule gives,
+    because such a layout is not of a network that the rule was made for."""
     state: dict[str, NDArray[Any]] = {}
     for key, (shape, dtype) in layout.items():
         fitting = [prefix for prefix in gains or {} if key.startswith(prefix)]
