@@ -31,7 +31,7 @@ def test_only_keys_with_the_prefix_lose_it(tmp_path: Path) -> None:
     assert set(read(tmp_path, state, strip="module.")) == {"a", "b"}
 
 
-def test_older_format_with_optimizer_states_and_numpy_scalars_is_read(tmp_path: Path) -> None:
+def test_older_format_with_optimizer_states_and_what_numpy_made_is_read(tmp_path: Path) -> None:
     layer = torch.nn.Linear(2, 2)
     adam = torch.optim.Adam(layer.parameters())
     layer(torch.ones(1, 2)).sum().backward()
@@ -41,7 +41,7 @@ def test_older_format_with_optimizer_states_and_numpy_scalars_is_read(tmp_path: 
         "state_dict": OrderedDict(layer.state_dict()),
         "optimizer": adam.state_dict(),
         "scheduler": schedule.state_dict(),
-        "meta": {"loss": np.float64(0.5), "epoch": np.int64(3), "lr": np.float32(1)},
+        "meta": {"loss": np.float64(0.5), "epoch": np.int64(3), "sigmas": np.ones(17, np.float32), "colors": np.ones((17, 3), np.uint8)},
     }
     for legacy in (True, False):
         assert np.array_equal(read(tmp_path, content, legacy=legacy)["weight"], layer.weight.detach().numpy())
@@ -65,6 +65,11 @@ def test_hostile_pickle_is_refused_and_nothing_is_run(tmp_path: Path, legacy: bo
     assert not trace.exists()
     torch.load(tmp_path / "x.pth", weights_only=False)
     assert trace.exists(), "the file was not hostile at all"
+
+
+def test_arrays_of_objects_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match="not a checkpoint of plain tensors"):
+        read(tmp_path, {"state_dict": {"a": torch.zeros(1)}, "meta": np.array([{}, None])})
 
 
 def test_pickled_module_is_refused(tmp_path: Path) -> None:

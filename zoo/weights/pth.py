@@ -45,14 +45,17 @@ class PthReader(Choice, frozen=True, tag="pth"):
 def load_tensors(path: Path) -> Any:
     """What torch stored in `path`, on the CPU. The one place where a pickle is opened.
 
-    Beside tensors and plain containers only numpy scalars, their dtypes and OrderedDict are allowed: training logs hold
-    them. Raises StepFailed for everything else, without having run any of it.
+    Beside tensors and plain containers only numpy scalars and arrays of numbers, their dtypes and OrderedDict are allowed:
+    training logs hold them, and what OpenMMLab's `meta` says of the dataset. Raises StepFailed for everything else, without
+    having run any of it.
     """
     torch = require("torch")
-    # numpy 2 moved `scalar`; a file of either generation names it by its own path
-    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    # numpy 2 moved what makes scalars and arrays; a file of either generation names it by its own path
+    makers = {name: getattr(np._core.multiarray, name) for name in ("scalar", "_reconstruct")}  # type: ignore[attr-defined]
+    older = [(maker, f"numpy.core.multiarray.{name}") for name, maker in makers.items()]
+    # without the dtype of objects: an array of them is refused
     dtypes = [type(np.dtype(kind)) for kind in "?bhilqBHILQefd"]
-    allowed: list[Any] = [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *dtypes]
+    allowed: list[Any] = [*makers.values(), *older, np.ndarray, np.dtype, *dtypes]
     try:
         with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch thinks of a strange file is said below

@@ -127,7 +127,8 @@ class ScaleNorm(nn.Module):
         self.g = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        norm = torch.linalg.norm(x, dim=2, keepdim=True) * self.scale
+        # scaled before and not after the norm: in float16 the sum of squares would end at a root mean square of 16
+        norm = torch.linalg.norm(x * self.scale, dim=2, keepdim=True)
         return x / norm.clamp(min=1e-5) * self.g
 
 
@@ -168,6 +169,7 @@ class RtmccHead(nn.Module):
         super().__init__()
         height, width = size
         cells = (height // STRIDE) * (width // STRIDE)
+        self.tokens = keypoints, cells
         self.final_layer = nn.Conv2d(inputs, keypoints, 7, padding=3)
         self.mlp = nn.Sequential(ScaleNorm(cells), nn.Linear(cells, HIDDEN, bias=False))
         self.gau = GatedAttention()
@@ -175,7 +177,8 @@ class RtmccHead(nn.Module):
         self.cls_y = nn.Linear(HIDDEN, SPLIT * height, bias=False)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        tokens = self.gau(self.mlp(self.final_layer(features).flatten(2)))
+        # by numbers, and not `flatten`: the exported graph then holds no arithmetic of shapes
+        tokens = self.gau(self.mlp(self.final_layer(features).reshape(-1, *self.tokens)))
         return self.cls_x(tokens), self.cls_y(tokens)
 
 
