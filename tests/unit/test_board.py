@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.board.columns import COLUMNS, number, pick, published_text
+from zoo.board.batches import batch_tables
+from zoo.board.columns import COLUMNS, FIGURES, number, pick, published_text
 from zoo.board.markdown import markdown
 from zoo.board.results import Result, Weights, decode, encode, load, path_of
 from zoo.board.rows import rows
@@ -20,7 +21,8 @@ from zoo.board.tables import Table, tables, to_json, words
 from zoo.errors import UsageError, ZooError
 from zoo.machine import Gpu, Machine
 from zoo.measure.latency import Timing
-from zoo.steps.reports import Accuracy, Comparison, Data, Failure, Latency, Parity, Published, Shortfall
+from zoo.metrics import Metric
+from zoo.steps.reports import Accuracy, Comparison, Data, Failure, Latency, Parity, Published, Shortfall, Stage
 
 MACHINE = Machine(cpu="A CPU", architecture="x86_64", isa=("avx2", "avx512_vnni"), cores=2, threads=2, memory_bytes=8 << 30, os="Linux 6")
 ORIGINAL = {"fit": {"type": "height", "height": 368}, "flip": False, "scales": [1.0]}
@@ -42,7 +44,7 @@ def accuracy(ap: float | None = 0.4467, protocol: dict[str, Any] | None = None, 
     return Accuracy(**(fields | changes))
 
 
-def latency(**timing: Any) -> Latency:
+def latency(*stages: Stage, **timing: Any) -> Latency:
     fields: dict[str, Any] = {
         "runs": 50,
         "batch": 1,
@@ -61,6 +63,7 @@ def latency(**timing: Any) -> Latency:
     }
     return Latency(
         timing=Timing(**(fields | timing)),
+        stages=stages,
         threads=2,
         shapes={"data": (1, 3, 256, 456)},
         peak_memory_bytes=123_400_000,
@@ -254,6 +257,106 @@ def test_published_figures_always_name_their_protocol() -> None:
     )
 
 
+def test_the_same_figure_in_two_protocols_is_told_apart_in_words_and_never_ranked_together() -> None:
+    truth, found = ("ground-truth boxes, no flip", 0.773), ("boxes of a detector, AP 56.4, no flip", 0.758)
+    said = tuple(Published(metric="AP", value=value, protocol=protocol, source="mmpose") for protocol, value in (truth, found))
+    assert published_text(said) == "AP .773 (ground-truth boxes, no flip); AP .758 (boxes of a detector, AP 56.4, no flip)"
+    reports = [accuracy(value, {"boxes": protocol, "flip": False}, title=f"COCO with {protocol}") for protocol, value in (truth, found)]
+    built = tables(rows([result("a", accuracy=tuple(reports), published=said)]))
+    assert {table.heading for table in built} == {f"Body pose: COCO mini (COCO with {protocol})" for protocol, _ in (truth, found)}
+    for table in built:
+        (own,) = [protocol for protocol, _ in (truth, found) if protocol in table.heading]
+        assert any(line.startswith("Protocol: ") and f"boxes {own}; flip no" in line for line in table.lines)
+        assert cells(table, "published") == [published_text(said)], "beside each stands what it was measured in"
+
+
+HAND = {"PCK": 0.95, "AUC": 0.62, "EPE": 12.5}
+
+
+def hand(name: str, pck: float | None, **changes: Any) -> Result:
+    report = accuracy(figures={**HAND, "PCK": pck}, ranked_by="PCK", protocol={"threshold": 0.2}, **changes)
+    return result(name, task="hand_pose", accuracy=(report,))
+
+
+def test_rows_are_ranked_by_the_figure_of_their_metric_and_the_table_says_which() -> None:
+    table = only(hand("a", 0.7), hand("b", None), hand("c", 0.9))
+    assert [(row.result.recipe, row.rank) for row in table.rows] == [("c", 1), ("a", 2), ("b", None)]
+    assert "Ranked by PCK." in table.lines
+    assert not any(line.startswith("Ranked by") for line in only(result()).lines), "AP is what the introduction names"
+
+
+def test_a_table_shows_only_the_figures_that_its_rows_hold() -> None:
+    hands = only(hand("a", 0.9))
+    assert [name for name in hands.columns if name in FIGURES] == ["PCK", "AUC", "EPE"]
+    assert (cells(hands, "PCK"), cells(hands, "EPE"), COLUMNS["EPE"].heading) == ([".9000"], ["12.5"], "EPE, px")
+    body = only(result())
+    assert [name for name in body.columns if name in FIGURES] == ["AP", "AP50", "APM"], "APM has no value, and has been asked for"
+    assert "accuracy" not in body.columns
+
+
+def test_a_table_without_figures_has_one_column_that_says_why() -> None:
+    table = only(result(accuracy=(Failure(word="no images", message=""),)), columns=("model", "AP", "PCK", "network"))
+    assert table.columns == ("model", "accuracy", "network")
+    assert cells(table, "accuracy") == ["no images"]
+    (row,) = to_json([table])[0]["rows"]
+    assert (row["cells"]["accuracy"], row["missing"]["accuracy"]) == (None, "no images")
+
+
+def test_every_figure_of_every_metric_has_its_column() -> None:
+    metrics = get_args(Metric) or (Metric,)
+    assert {name for metric in metrics for name in metric.figures} <= FIGURES.keys()
+
+
+def test_a_pipelines_images_a_second_are_of_the_whole_way_and_never_headed_network_alone() -> None:
+    table = only(result(latency=latency(Stage(name="body network", median_ms=3.0))), result("b"))
+    assert (cells(table, "whole"), cells(table, "network")) == (["25.0", "–"], ["–", "25.0"])
+    assert "whole" not in only(result()).columns
+
+
+BATCHED: dict[str, Any] = {
+    "latency": latency(),
+    "batches": (latency(batch=8, images_per_second=40.0, median_ms=200.0), Failure(word="failed", message="out of memory", batch=32)),
+}
+
+
+def test_what_batching_brings_stands_in_a_table_of_its_own() -> None:
+    noisy = latency(batch=32, images_per_second=20.0, median_ms=1600.0, noise=("p90 is 2.00 times p50",))
+    both = [result("a", **BATCHED), result("b", latency=latency(), batches=(latency(batch=8), noisy)), result("c")]
+    text = markdown(batch_tables(rows(both, {"a/onnxruntime-fp32": "d", "b/onnxruntime-fp32": "new"})))
+    header, _, one, two = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    assert "## Body pose: network alone by batch" in text
+    speeds, calls = [f"images/s at {n}" for n in (1, 8, 32)], [f"p50 of a call at {n}, ms" for n in (1, 8, 32)]
+    assert header == ["model", "target", "computed in", *speeds, "8 against 1", "32 against 1", *calls, "peak memory, largest batch"]
+    row = ["25.0", "40.0", "failed", "1.60x", "–", "39.5", "200.0", "failed", "123.4 MB"]
+    assert one == ["A", "onnxruntime-fp32", "fp32", *row]
+    row = ["25.0", "25.0", "20.0 (noisy)", "1.00x", "0.80x", "39.5", "39.5", "1600.0 (noisy)", "123.4 MB"]
+    assert two == ["B (outdated)", "onnxruntime-fp32", "fp32", *row]
+    assert "* A on onnxruntime-fp32: at batch 32: failed: out of memory." in text
+    assert "* B on onnxruntime-fp32: the machine was noisy while it was timed at batch 32: p90 is 2.00 times p50." in text
+    assert "* Every figure is of at least 50 calls." in text
+
+
+def test_a_row_that_was_timed_at_one_batch_stands_in_no_table_of_batches() -> None:
+    failed = tuple(Failure(word="failed", message="no", batch=batch) for batch in (1, 8))
+    assert batch_tables(rows([result("a"), result("b", latency=failed[0], batches=failed[1:])])) == []
+
+
+def test_a_result_of_several_protocols_stands_once_among_the_batches_and_pipelines_apart() -> None:
+    stages = (Stage(name="body network", median_ms=3.0),)
+    twice = result(accuracy=(accuracy(), accuracy(0.42, {"protocol": "other"})), **BATCHED)
+    pipeline = result("p", latency=latency(*stages), batches=(latency(*stages, batch=8),))
+    built = batch_tables(rows([twice, pipeline, result("h", task="hand_pose", **BATCHED)]))
+    assert [table.heading for table in built] == [
+        "Body pose: network alone by batch",
+        "Body pose: from image to poses by batch",
+        "Hand pose: network alone by batch",
+    ]
+    assert [len(table.rows) for table in built] == [1, 1, 1]
+    assert any("the whole way from 8 images to poses; milliseconds by stage" in line for line in built[1].lines)
+    plain = to_json(built)[0]["rows"][0]
+    assert (plain["cells"]["images_per_second@8"], plain["missing"]["images_per_second@32"]) == (40.0, "failed")
+
+
 def test_the_two_throughputs_cannot_be_mistaken() -> None:
     headings = [COLUMNS["network"].heading, COLUMNS["end_to_end"].heading]
     assert headings == ["images/s, network alone", "images/s, end to end"]
@@ -323,6 +426,7 @@ results = st.lists(
         latency=st.none() | st.builds(latency) | st.just(Failure(word="no GPU", message="there is no such thing")),
         parity=st.none() | st.builds(parity, st.floats(0, 10)),
         weights=st.builds(Weights, title=st.just("w"), licence=st.just("l"), rehearsal=st.booleans()),
+        batches=st.sampled_from([(), BATCHED["batches"]]),
         task=st.sampled_from(["body_pose", "hand_pose"]),
     ),
     max_size=6,
@@ -335,7 +439,7 @@ results = st.lists(
 def test_the_same_results_give_the_same_bytes_in_any_order(found: list[Result], random: Any) -> None:
     shuffled = list(found)
     random.shuffle(shuffled)
-    one, two = tables(rows(found)), tables(rows(shuffled))
+    one, two = ([*tables(found), *batch_tables(found)] for found in (rows(found), rows(shuffled)))
     assert markdown(one) == markdown(two)
     assert msgspec.json.encode(to_json(one)) == msgspec.json.encode(to_json(two))
 
@@ -344,6 +448,7 @@ def test_the_same_results_give_the_same_bytes_in_any_order(found: list[Result], 
 @given(results)
 def test_rows_are_never_ranked_across_protocols_and_nothing_is_nan(found: list[Result]) -> None:
     built = tables(rows(found))
+    assert not re.search(r"\b(nan|inf|None)\b", markdown(batch_tables(rows(found))), re.IGNORECASE)
     for table in built:
         assert {row.key for row in table.rows} == {table.key}
         measured = [row for row in table.rows if row.rank]

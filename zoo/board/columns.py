@@ -52,7 +52,7 @@ def published_text(published: Iterable[Published]) -> str:
     """Every published figure with its protocol: `AP .428 (full val2017, Open Model Zoo protocol)`."""
 
     def one(item: Published) -> str:
-        value = figure(item.value) if item.metric.startswith(("AP", "AR")) else f"{item.value:.1f}"
+        value = figure(item.value) if item.metric.startswith(("AP", "AR", "PCK", "AUC")) else f"{item.value:.1f}"
         # as many digits as were published: authors write .428, not .4280
         return f"{item.metric} {value.rstrip('0').removesuffix('.') or '0'} ({item.protocol})"
 
@@ -107,6 +107,18 @@ def _speed(heading: str, get: Callable[[Latency], Value], write: Callable[[Value
     return Column(heading, _timing(get), write, otherwise=_no_speed)
 
 
+def _images_per_second(latency: Latency) -> float:
+    return latency.timing.images_per_second
+
+
+#: the figures of all metrics; a table shows those that its rows hold
+FIGURES: dict[str, Column] = {
+    **{name: _accuracy(name) for name in ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR", "AR50", "PCK", "AUC")},
+    "EPE": Column("EPE, px", lambda row: row.figure("EPE"), number, otherwise=_no_accuracy),
+}
+#: what stands in their place in a table without any: why
+WHY = "accuracy"
+
 COLUMNS: dict[str, Column] = {
     "rank": Column("#", lambda row: row.rank),
     "model": Column("model", lambda row: row.result.title, align="left"),
@@ -115,17 +127,13 @@ COLUMNS: dict[str, Column] = {
     "weights": Column("weights", _weights, align="left"),
     "licence": Column("licence of the weights", lambda row: row.result.weights.licence, align="left"),
     "backend": Column("backend", lambda row: f"{row.result.backend} ({row.result.device})", align="left"),
-    "batch": _speed("batch", lambda latency: latency.timing.batch, str),
+    "batch": Column("batch", lambda row: row.batch or None, otherwise=_no_speed),
     "precision": Column("precision asked", lambda row: row.result.precision, align="left"),
     "computed_in": Column("computed in", _computed_in, align="left"),
-    "AP": _accuracy("AP"),
-    "AP50": _accuracy("AP50"),
-    "AP75": _accuracy("AP75"),
-    "APM": _accuracy("APM"),
-    "APL": _accuracy("APL"),
-    "AR": _accuracy("AR"),
-    "AR50": _accuracy("AR50"),
-    "network": _speed("images/s, network alone", lambda latency: None if latency.stages else latency.timing.images_per_second),
+    **FIGURES,
+    WHY: Column("accuracy", lambda row: None, otherwise=_no_accuracy),
+    "network": _speed("images/s, network alone", lambda latency: None if latency.stages else _images_per_second(latency)),
+    "whole": _speed("images/s, from image to poses", lambda latency: _images_per_second(latency) if latency.stages else None),
     "end_to_end": Column("images/s, end to end", _end_to_end, number, otherwise=_no_accuracy),
     "p50": _speed("p50 of a call, ms", lambda latency: latency.timing.median_ms),
     "p90": _speed("p90 of a call, ms", lambda latency: latency.timing.p90_ms),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from zoo.board.columns import COLUMNS
 from zoo.board.tables import Table
 
 TITLE = "# Leaderboard"
 INTRODUCTION = """\
-Generated from `results/` by `zoo board`; do not edit. Rows are ranked by AP within one table, and a table holds one task, one
-dataset and one protocol: figures of different tables do not compare."""
+Generated from `results/` by `zoo board`; do not edit. Rows are ranked by AP (or, where a table says so, by another figure) within
+one table, and a table holds one task, one dataset and one protocol: figures of different tables do not compare."""
 FOOTNOTES = """\
 ## How to read it
 
@@ -19,7 +18,14 @@ FOOTNOTES = """\
   counted in the tensors that were bound. **images/s, end to end** is the whole way from files to poses, one image after the other.
 * p50, p90 and p99 are of one call, that is of a whole batch. Peak memory is that of a process that did nothing else.
 * **computed in** is what the runtime says that it did, whatever precision was asked for.
-* AP and its kin are COCO's, by object keypoint similarity (OKS), from 0 to 1. What others head "IOU@0.5" is OKS AP50.
+* **network alone by batch** is the same by images a call. "8 against 1" is images/s at batch 8 over images/s at batch 1: what
+  batching brings. **From image to poses by batch** is a pipeline's whole way but reading, on the same images at every batch.
+* AP, AR and their kin are COCO's, from 0 to 1: of poses by object keypoint similarity (OKS), in tables of person detection by the
+  overlap of boxes (IoU). What others head "IOU@0.5" is OKS AP50.
+* PCK is the part of the keypoints that lie within a threshold of the truth, AUC the same averaged over thresholds, EPE the mean
+  distance to the truth in pixels, of which less is better. The protocol says thresholds and what they are parts of.
+* **boxes**: with ground-truth boxes a top-down model is told who is where, with a detector's it has to be found out. That is another
+  protocol and so another table, and an AP of the one is no match for an AP of the other.
 * **published** are the authors' figures, each in its own protocol: they compare with a row only where the protocols agree.
 * **parity** is the largest difference in parts of the reference's scale, or the signal-to-noise ratio, on real images.
 * A row of **rehearsal** was built with seeded weights: it can be timed, and has no accuracy.
@@ -43,7 +49,7 @@ def grid(table: Table) -> str:
     header = [_cell(text) for text in table.header()]
     body = [[_cell(text) for text in table.cells(row)] for row in table.rows]
     widths = [max(3, *(_width(line[index]) for line in [header, *body])) for index in range(len(header))]
-    right = [COLUMNS[name].align == "right" for name in table.columns]
+    right = [table.known[name].align == "right" for name in table.columns]
     rule = ["-" * (width - 1) + ":" if flush else "-" * width for width, flush in zip(widths, right, strict=True)]
     return "\n".join(_line(line, widths, right) for line in [header, rule, *body])
 

@@ -50,6 +50,8 @@ class Result(Record, frozen=True, kw_only=True):
     parity: Parity | Failure | None = None
     accuracy: tuple[Accuracy | Failure, ...] = ()
     latency: Latency | Failure | None = None
+    batches: tuple[Latency | Failure, ...] = ()
+    """The same at further batches."""
     size_bytes: int | None = None
     """Of the compiled model's files."""
     key: str

@@ -34,7 +34,7 @@ class Row:
     outdated: bool = False
     """Recipe, weights or code have changed since."""
     rank: int | None = None
-    """1 is the best AP of the table; equal APs share a rank; None without an AP."""
+    """1 is the best of the table by the figure that ranks its protocol; equal ones share a rank; None without that figure."""
 
     @property
     def rehearsal(self) -> bool:
@@ -50,6 +50,17 @@ class Row:
     def parity(self) -> Parity | None:
         """The parity, if it was measured."""
         return self.result.parity if isinstance(self.result.parity, Parity) else None
+
+    @property
+    def batch(self) -> int:
+        """Images a call, of the latency that was or would have been measured; 0 where nobody says."""
+        timed = self.result.latency
+        return timed.timing.batch if isinstance(timed, Latency) else timed.batch if timed else 0
+
+    @property
+    def best(self) -> float | None:
+        """The figure that it is ranked by."""
+        return self.figure(self.accuracy.ranked_by) if isinstance(self.accuracy, Accuracy) else None
 
     def figure(self, name: str) -> float | None:
         """A figure of the accuracy; None where it was not measured, and always in a rehearsal."""
@@ -117,20 +128,20 @@ def _belongs(failure: Failure, key: Key) -> bool:
 
 
 def _ranked(found: list[Row]) -> list[Row]:
-    """Sorted by table and AP; rank is counted anew in every table."""
+    """Sorted by table and by the figure that ranks it; rank is counted anew in every table."""
 
-    def order(row: Row) -> tuple[Key, bool, float, str, str, str, bytes]:
-        ap, result = row.figure("AP"), row.result
-        return (row.key, ap is None, -(ap or 0.0), result.recipe, result.target, result.machine, canonical(result))
+    def order(row: Row) -> tuple[Key, bool, float, str, str, str, int, bytes]:
+        best, result = row.best, row.result
+        return (row.key, best is None, -(best or 0.0), result.recipe, result.target, result.machine, row.batch, canonical(result))
 
     ranked: list[Row] = []
-    place, key, best = 0, None, None
+    place, key, last = 0, None, None
     for row in sorted(found, key=order):
         if row.key != key:
-            place, key, best = 0, row.key, None
-        ap = row.figure("AP")
+            place, key, last = 0, row.key, None
+        best = row.best
         place += 1
-        shared = bool(ranked) and ranked[-1].key == row.key and ap is not None and ap == best
-        ranked.append(row if ap is None else replace(row, rank=ranked[-1].rank if shared else place))
-        best = ap
+        shared = bool(ranked) and ranked[-1].key == row.key and best is not None and best == last
+        ranked.append(row if best is None else replace(row, rank=ranked[-1].rank if shared else place))
+        last = best
     return ranked

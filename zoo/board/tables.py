@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from zoo.board.columns import COLUMNS, number, pick
+from zoo.board.columns import COLUMNS, FIGURES, WHY, Column, number, pick
 from zoo.board.rows import Key, Row, dataset_of
 from zoo.machine import Machine
-from zoo.steps.reports import Accuracy, Failure
+from zoo.steps.reports import Accuracy, Failure, Latency
 
-TASKS = {"body_pose": "Body pose", "hand_pose": "Hand pose", "body_hand_pose": "Body and hand pose"}
+TASKS = {
+    "body_pose": "Body pose",
+    "hand_pose": "Hand pose",
+    "body_hand_pose": "Body and hand pose",
+    "person_detection": "Person detection",
+}
 OUTDATED = " (outdated)"
+OUTDATED_LINE = "outdated: recipe, weights or code have changed since it was measured"
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of one task, dataset and protocol."""
+    """Rows whose figures compare: those of one task, dataset and protocol."""
 
     key: Key
     heading: str
     columns: tuple[str, ...]
-    """Names in COLUMNS."""
+    """Their names."""
     rows: tuple[Row, ...]
     lines: tuple[str, ...]
     """What is said below it."""
+    known: Mapping[str, Column] = field(default_factory=lambda: COLUMNS)
+    """What the names mean."""
 
     def header(self) -> list[str]:
         """The columns' headings."""
-        return [COLUMNS[name].heading for name in self.columns]
+        return [self.known[name].heading for name in self.columns]
 
     def cells(self, row: Row) -> list[str]:
         """A row as people read it; an outdated one says so in its first cell that holds words."""
-        texts = [COLUMNS[name].text(row) for name in self.columns]
+        texts = [self.known[name].text(row) for name in self.columns]
         if row.outdated:
             place = next((index for index, name in enumerate(self.columns) if name in ("model", "target")), len(texts) - 1)
             texts[place] += OUTDATED
@@ -44,8 +52,9 @@ class Table:
 def tables(rows: Iterable[Row], columns: Iterable[str] = ()) -> list[Table]:
     """One table for each key, those with an accuracy first; `rows` as `zoo.board.rows.rows` gives them.
 
-    columns: which of COLUMNS, in order; none: all. The machine is shown wherever a table has rows of more than one. The note is
-    left out where no row has any. Raises UsageError for a column that does not exist."""
+    columns: which of COLUMNS, in order; none: all. The machine is shown wherever a table has rows of more than one. Left out are
+    figures that no row's metric gives, and notes and whole ways where no row has any; a table without any figures has one
+    column instead that says why. Raises UsageError for a column that does not exist."""
     chosen = pick(columns)
     groups = [(key, tuple(group)) for key, group in groupby(rows, key=lambda row: row.key)]
     groups.sort(key=lambda item: (item[0].task, not item[0].dataset, _demonstration(item[1]), item[0]))
@@ -69,18 +78,33 @@ def to_json(built: Sequence[Table]) -> list[dict[str, Any]]:
 
 
 def _plain(table: Table, row: Row) -> dict[str, Any]:
-    cells = {name: COLUMNS[name].value(row) for name in table.columns}
+    cells = {name: table.known[name].value(row) for name in table.columns}
     identity = {"recipe": row.result.recipe, "target": row.result.target, "machine": row.result.machine, "key": row.result.key}
     state = {"rank": row.rank, "outdated": row.outdated, "rehearsal": row.rehearsal}
-    missing = {name: COLUMNS[name].text(row) for name, value in cells.items() if value is None}
+    missing = {name: table.known[name].text(row) for name, value in cells.items() if value is None}
     return {**identity, **state, "cells": cells, "missing": missing}
 
 
 def _table(key: Key, group: tuple[Row, ...], chosen: tuple[str, ...]) -> Table:
-    names = [name for name in chosen if name != "note" or any(row.result.note for row in group)]
-    if len({row.result.machine for row in group}) > 1 and "machine" not in names:
-        names.insert(1 + max((names.index(name) for name in ("model", "target") if name in names), default=-1), "machine")
-    return Table(key, _heading(key, group), tuple(names), group, tuple(_lines(group)))
+    return Table(key, _heading(key, group), tuple(with_machine(_shown(chosen, group), group)), group, tuple(_lines(group)))
+
+
+def _shown(chosen: Iterable[str], group: Sequence[Row]) -> list[str]:
+    """The chosen columns that say something of these rows."""
+    held = {name for row in group if isinstance(row.accuracy, Accuracy) for name in row.accuracy.figures}
+    silent = FIGURES.keys() - held
+    silent |= {WHY} if held else set()
+    silent |= {name for name in ("note", "whole") if all(COLUMNS[name].value(row) is None for row in group)}
+    names = chosen if held else [WHY if name in FIGURES else name for name in chosen]
+    return [name for name in dict.fromkeys(names) if name not in silent]
+
+
+def with_machine(names: list[str], group: Sequence[Row]) -> list[str]:
+    """The columns, with the machine behind model and target where the rows are of more than one."""
+    if len({row.result.machine for row in group}) == 1 or "machine" in names:
+        return names
+    place = 1 + max((names.index(name) for name in ("model", "target") if name in names), default=-1)
+    return [*names[:place], "machine", *names[place:]]
 
 
 def _heading(key: Key, group: tuple[Row, ...]) -> str:
@@ -104,28 +128,53 @@ def _lines(group: tuple[Row, ...]) -> list[str]:
         counts = " or ".join(_count(number, "image") for number in images)
         found.append(f"Dataset: {data.title}, {counts} (subset: {data.subset}; digest {data.digest[:12]}).")
         found.append(f"Protocol: {measured[0].title}; {words(measured[0].protocol)}. Fingerprint {measured[0].fingerprint[:12]}.")
+        if measured[0].ranked_by != "AP":
+            found.append(f"Ranked by {measured[0].ranked_by}.")
+    found += machines(group, [row.latency for row in group if row.latency])
+    for row in group:
+        found += said(row, _of_row(row))
+    return list(dict.fromkeys(found))
+
+
+def machines(group: Sequence[Row], timed: Sequence[Latency]) -> list[str]:
+    """What the rows were measured on, and with how many threads they were timed."""
     described = {(row.result.machine, machine_words(row.result.description, row.result.device)) for row in group}
-    found += [f"Machine {name}: {text}." for name, text in sorted(described)]
-    threads = sorted({row.latency.threads for row in group if row.latency})
+    found = [f"Machine {name}: {text}." for name, text in sorted(described)]
+    threads = sorted({latency.threads for latency in timed})
     if threads:
         found.append(f"Timed with {' or '.join(_count(number, 'thread') for number in threads)}.")
-    for row in group:
-        found += [f"{row.result.title} on {row.result.target}: {line}." for line in _of_row(row)]
-    return list(dict.fromkeys(found))
+    return found
+
+
+def said(row: Row, lines: Iterable[str]) -> list[str]:
+    """Lines about a row, each a sentence that names it."""
+    return [f"{row.result.title} on {row.result.target}: {' '.join(line.split()).rstrip('.')}." for line in lines]
+
+
+def of_latency(latency: Latency | Failure) -> list[str]:
+    """Whatever a reader has to know of one timing before believing it."""
+    if isinstance(latency, Failure):
+        return [f"{latency.word}: {latency.message}"] if latency.message else []
+    found, batch = [], latency.timing.batch
+    if latency.stages:
+        spent = ", ".join(f"{stage.name} {number(stage.median_ms)}" for stage in latency.stages)
+        images = "an image" if batch == 1 else f"{batch} images"
+        found.append(f"a call is the whole way from {images} to poses; milliseconds by stage, the median: {spent}")
+    if latency.timing.noisy:
+        where = "" if batch == 1 else f" at batch {batch}"
+        found.append(f"the machine was noisy while it was timed{where}: {', '.join(latency.timing.noise)}")
+    return found
 
 
 def _of_row(row: Row) -> list[str]:
     """Whatever a reader has to know of one row before believing it."""
     result, found = row.result, []
     if row.outdated:
-        found.append("outdated: recipe, weights or code have changed since it was measured")
+        found.append(OUTDATED_LINE)
     if result.note:
         found.append(result.note)
-    if row.latency and row.latency.stages:
-        spent = ", ".join(f"{stage.name} {number(stage.median_ms)}" for stage in row.latency.stages)
-        found.append(f"a call is the whole way from an image to poses; milliseconds by stage, the median: {spent}")
-    if row.latency and row.latency.timing.noisy:
-        found.append(f"the machine was noisy while it was timed: {', '.join(row.latency.timing.noise)}")
+    if row.latency:
+        found += of_latency(row.latency)
     if row.parity:
         reasons = {comparison.reason for comparison in row.parity.comparisons if comparison.reason}
         found += [f"a looser parity gate, because {reason}" for reason in sorted(reasons)]
@@ -137,7 +186,7 @@ def _of_row(row: Row) -> list[str]:
         found += [f"{short.metric} {short.value:.4f} is under the promised {short.least:g}" for short in row.accuracy.shortfalls]
     failures = [report for report in (row.accuracy, result.parity, result.latency) if isinstance(report, Failure)]
     found += [f"{failure.word}: {failure.message}" for failure in failures if failure.message]
-    return [line.rstrip(".").replace("\n", " ") for line in found]
+    return found
 
 
 def words(protocol: Mapping[str, Any]) -> str:

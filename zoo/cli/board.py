@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from zoo.cli import options
 
 if TYPE_CHECKING:
     from zoo.board.rows import Row
+    from zoo.board.tables import Table
     from zoo.cli.session import Session
     from zoo.engine.code import Code
 
@@ -30,7 +32,7 @@ def command(check: bool, current: tuple[str, ...], as_json: bool, workspace: str
     """
     import msgspec
 
-    from zoo.board.tables import tables, to_json
+    from zoo.board.tables import to_json
     from zoo.cli.session import Session, relative
     from zoo.engine.code import Code
     from zoo.errors import Findings
@@ -40,7 +42,7 @@ def command(check: bool, current: tuple[str, ...], as_json: bool, workspace: str
     found = board_rows(session, code)
     code.save()
     if as_json:
-        click.echo(msgspec.json.encode(to_json(tables(found, session.place.declared.columns))).decode())
+        click.echo(msgspec.json.encode(to_json(all_tables(session, found))).decode())
         return 0
     outdated = sorted({row.result.name for row in found if row.outdated and row.result.recipe in current})
     for name in outdated:
@@ -69,12 +71,19 @@ def board_rows(session: Session, code: Code) -> list[Row]:
     return rows(load(place.results), definitions)
 
 
+def all_tables(session: Session, rows: Sequence[Row]) -> list[Table]:
+    """The tables of figures, then those of batches."""
+    from zoo.board.batches import batch_tables
+    from zoo.board.tables import tables
+
+    return [*tables(rows, session.place.declared.columns), *batch_tables(rows)]
+
+
 def text(session: Session, code: Code) -> str:
     """LEADERBOARD.md as the results give it."""
     from zoo.board.markdown import markdown
-    from zoo.board.tables import tables
 
-    return markdown(tables(board_rows(session, code), session.place.declared.columns))
+    return markdown(all_tables(session, board_rows(session, code)))
 
 
 def write_board(session: Session, code: Code) -> Path:

@@ -43,6 +43,8 @@ class Failure(Choice, frozen=True, kw_only=True, tag="failure"):
     """Of an accuracy: the name of the dataset that it would have been measured on."""
     fingerprint: str = ""
     """Of an accuracy: that of its protocol, where it is known."""
+    batch: int = 0
+    """Of a latency: the images a call that it would have been timed at, where it is known."""
 
 
 class Comparison(Record, frozen=True, kw_only=True):
