@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import cv2
@@ -19,6 +19,7 @@ import pytest
 from zoo import api, errors
 from zoo.cli import COMMANDS, cli, reference, run
 from zoo.document import parse, read
+from zoo.pose.decoders import Decoder
 from zoo.recipe.check import problems
 from zoo.recipe.composite import PipelineRecipe
 from zoo.recipe.composite import problems as misfits
@@ -204,6 +205,11 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", errors.__doc__ or "", re.M)} == set(coded)
     told = re.sub(r"\s+", " ", cli.help or "").partition("Exit codes: ")[2]
     assert {int(code) for code in re.findall(r"(?:^|, )(\d+) ", told)} == set(coded)
+
+
+def test_the_table_of_decoders_is_the_union() -> None:
+    named = [row[0].strip("`") for row in rows(ROOT / "docs/recipes.md", "`type`")]
+    assert sorted(named) == sorted(decoder.__struct_config__.tag for decoder in get_args(Decoder))
 
 
 def test_the_readme_names_every_command_and_every_extra() -> None:

@@ -7,9 +7,7 @@ results) -> {figure: value}`; a figure that the images cannot give is absent.
 
 from zoo.metrics.coco import CocoOks
 from zoo.metrics.drift import drift
-from zoo.metrics.hands import HandPck
-from zoo.metrics.wholebody import CocoWholebodyHands
 
-Metric = CocoOks | CocoWholebodyHands | HandPck
+Metric = CocoOks
 
-__all__ = ["CocoOks", "CocoWholebodyHands", "HandPck", "Metric", "drift"]
+__all__ = ["CocoOks", "Metric", "drift"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import ZooError
 from zoo.pose.keypoints import Poses
-from zoo.pose.skeletons import SKELETONS
+from zoo.pose.skeletons import HAND_KEYPOINTS, SKELETONS
 from zoo.record import Record
 
 Side = Literal["left", "right"]
@@ -88,7 +88,7 @@ def joined(bodies: Poses, hands: Sequence[tuple[HandCrop, Poses]]) -> Poses:
     """
     skeleton = SKELETONS["openpose_18_hands"]
     parts = {part.name: part for part in skeleton.parts}
-    for poses, count in [(bodies, parts["body"].stop), *((hand, 21) for _, hand in hands)]:
+    for poses, count in [(bodies, parts["body"].stop), *((hand, HAND_KEYPOINTS) for _, hand in hands)]:
         if poses.keypoints.shape[1] != count:
             raise ZooError(f"{count} keypoints were expected, these poses have {poses.keypoints.shape[1]}", "join openpose_18 and hand_21")
     people, count = len(bodies), len(skeleton.keypoints)

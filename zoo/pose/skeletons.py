@@ -220,3 +220,6 @@ SKELETONS: dict[str, Skeleton] = {
         _with_hands("openpose_18_hands", _OPENPOSE),
     )
 }
+
+#: how many keypoints a hand has
+HAND_KEYPOINTS = len(SKELETONS["hand_21"].keypoints)

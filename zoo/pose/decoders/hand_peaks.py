@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from zoo.pose.decoders.maps import Maps, check_one_image, mean, over_image, pick
 from zoo.pose.geometry import Affine, View
 from zoo.pose.keypoints import Poses
+from zoo.pose.skeletons import HAND_KEYPOINTS
 from zoo.record import Choice
-
-KEYPOINTS = 21
 
 
 class HandPeaksDecoder(Choice, frozen=True, kw_only=True, tag="hand_peaks"):
@@ -38,7 +37,7 @@ class HandPeaksDecoder(Choice, frozen=True, kw_only=True, tag="hand_peaks"):
 
     def reads(self) -> dict[str, int]:
         """The fields that name outputs -> how many channels of that output are read."""
-        return {"heatmaps": KEYPOINTS}
+        return {"heatmaps": HAND_KEYPOINTS}
 
     def decode(self, outputs: Mapping[str, NDArray[Any]], affine: Affine) -> Poses:
         """outputs (1, C, h, w) -> one hand in image pixels, or none where no keypoint was found.
@@ -53,11 +52,11 @@ class HandPeaksDecoder(Choice, frozen=True, kw_only=True, tag="hand_peaks"):
         Raises StepFailed as `decode` does, and where the views are not of one image size, or there are none.
         """
         check_one_image(views)
-        picked = [pick(view.outputs, self.heatmaps, KEYPOINTS) for view in views]
-        keypoints, scores = np.full((1, KEYPOINTS, 2), np.nan), np.zeros((1, KEYPOINTS))
+        picked = [pick(view.outputs, self.heatmaps, HAND_KEYPOINTS) for view in views]
+        keypoints, scores = np.full((1, HAND_KEYPOINTS, 2), np.nan), np.zeros((1, HAND_KEYPOINTS))
         # infinities of opposite signs meet; what is NaN exceeds nothing
         with np.errstate(invalid="ignore", over="ignore"):
-            for kind in range(KEYPOINTS):
+            for kind in range(HAND_KEYPOINTS):
                 # one keypoint's map after another: smaller, so quicker than all at once
                 found = self._peak(
                     mean(over_image(maps[..., kind], view.affine, self.upsample) for maps, view in zip(picked, views, strict=True))

@@ -9,12 +9,12 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from zoo.errors import StepFailed
+from zoo.pose.decoders.crops import Found, placed
+from zoo.pose.decoders.outputs import take
 from zoo.pose.geometry import Affine, View
 from zoo.pose.keypoints import Poses
+from zoo.pose.skeletons import HAND_KEYPOINTS
 from zoo.record import Choice
-
-KEYPOINTS = 21
 
 
 class LandmarksDecoder(Choice, frozen=True, kw_only=True, tag="landmarks"):
@@ -31,31 +31,35 @@ class LandmarksDecoder(Choice, frozen=True, kw_only=True, tag="landmarks"):
 
     def reads(self) -> dict[str, int]:
         """Field that names an output -> how many channels of it are read."""
-        return {"landmarks": 3 * KEYPOINTS, "presence": 1}
+        return {"landmarks": 3 * HAND_KEYPOINTS, "presence": 1}
 
     def decode(self, outputs: Mapping[str, NDArray[Any]], affine: Affine) -> Poses:
         """Outputs (1, C) each -> the hand in image pixels, if there is one; z is left out. NaN gives nobody.
 
-        Raises StepFailed when an output is missing or has too few channels.
+        Raises StepFailed when an output is missing, is not of one input or has too few channels.
         """
-        presence = _values(outputs, self.presence, 1)[0]
-        points = _values(outputs, self.landmarks, 3 * KEYPOINTS).reshape(KEYPOINTS, 3)[None, :, :2]
-        if not (presence >= self.threshold and np.isfinite(points).all()):
-            return Poses.of(np.zeros((0, KEYPOINTS, 2)), np.zeros((0, KEYPOINTS)), np.zeros(0))
-        return Poses.of(affine.to_image(points), np.full((1, KEYPOINTS), presence), np.full(1, presence))
+        keypoints, scores = self.decode_crops(outputs, [affine])
+        there = ~np.isnan(keypoints[:, 0, 0])
+        return Poses.of(keypoints[there], scores[there], scores[there, 0])
+
+    def decode_crops(self, outputs: Mapping[str, NDArray[Any]], affines: Sequence[Affine]) -> Found:
+        """Outputs (N, C) each of N >= 1 crops and their affines -> keypoints (N, 21, 2) in image pixels and scores (N, 21), all nan
+        and all 0 where there is no hand.
+
+        Raises StepFailed as `decode` does.
+        """
+        presence = self._presence(outputs, len(affines))
+        landmarks = take(outputs, self.landmarks, len(affines), 3 * HAND_KEYPOINTS).astype(np.float64)
+        points = landmarks.reshape(-1, HAND_KEYPOINTS, 3)[..., :2]
+        there = (presence >= self.threshold) & np.isfinite(points).all(axis=(1, 2))
+        return placed(points, np.where(there, presence, 0)[:, None].repeat(HAND_KEYPOINTS, axis=1), affines)
 
     def decode_turns(self, views: Sequence[View]) -> Poses:
         """The hand of the view whose presence is greatest: the network knows hands whose fingers point upwards.
 
         Raises StepFailed as `decode` does."""
-        return self.decode(*max(views, key=lambda view: np.nan_to_num(_values(view.outputs, self.presence, 1)[0])))
+        return self.decode(*max(views, key=lambda view: np.nan_to_num(self._presence(view.outputs, 1)[0])))
 
-
-def _values(outputs: Mapping[str, NDArray[Any]], name: str, channels: int) -> NDArray[np.float64]:
-    """The first `channels` numbers of the output `name`."""
-    if name not in outputs:
-        raise StepFailed(f"the decoder asks for the output {name!r}", f"the network gives: {', '.join(outputs) or 'none'}")
-    output = outputs[name]
-    if output.ndim != 2 or output.shape[0] != 1 or output.shape[1] < channels:
-        raise StepFailed(f"the output {name!r} has the shape {list(output.shape)}", f"the decoder needs [1, {channels} or more]")
-    return np.asarray(output[0, :channels], np.float64)
+    def _presence(self, outputs: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.float64]:
+        """(N,)"""
+        return take(outputs, self.presence, count, 1)[:, 0].astype(np.float64)

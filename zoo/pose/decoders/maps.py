@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
 from zoo.pose.decoders.limbs import FIELDS, KEYPOINTS
+from zoo.pose.decoders.outputs import take
 from zoo.pose.geometry import Affine, View
 
 Maps = NDArray[np.float32]
@@ -20,15 +21,7 @@ def pick(outputs: Mapping[str, NDArray[Any]], name: str, channels: int) -> Maps:
 
     Raises StepFailed when there is no such output, when it is no batch of one, or when it has fewer channels or nothing in it.
     """
-    if name not in outputs:
-        raise StepFailed(f"the decoder asks for the output {name!r}", f"the network gives: {', '.join(outputs) or 'none'}")
-    output = outputs[name]
-    if output.ndim != 4 or output.shape[0] != 1 or output.shape[1] < channels or not output.size:
-        raise StepFailed(
-            f"the output {name!r} has the shape {list(output.shape)}",
-            f"the decoder needs [1, {channels} or more, height, width]",
-        )
-    return np.asarray(output[0, :channels], dtype=np.float32).transpose(1, 2, 0)
+    return np.asarray(take(outputs, name, 1, channels, "height", "width")[0], dtype=np.float32).transpose(1, 2, 0)
 
 
 def pick_body(outputs: Mapping[str, NDArray[Any]], heatmaps: str, pafs: str) -> tuple[Maps, Maps]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from zoo.pose.decoders.candidates import MOST, Candidates, strongest
 from zoo.pose.decoders.gaussian import Gaussian
 from zoo.pose.decoders.maps import Maps
+from zoo.pose.decoders.refine import direction
 from zoo.record import Choice
 
 Threshold = Annotated[float, Meta(description="A maximum of a heatmap below this is no keypoint.", ge=0)]
@@ -80,8 +81,8 @@ class MaxPool(Choice, frozen=True, kw_only=True, tag="max_pool"):
         value, y, x, kind = value[order], y[order], x[order], kind[order]
         inside = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
         left, right, up, down = (np.where(inside, step, 0) for step in (-1, 1, -1, 1))
-        dx = _direction(heatmaps[y, x + left, kind], heatmaps[y, x + right, kind])
-        dy = _direction(heatmaps[y + up, x, kind], heatmaps[y + down, x, kind])
+        dx = direction(heatmaps[y, x + left, kind], heatmaps[y, x + right, kind])
+        dy = direction(heatmaps[y + up, x, kind], heatmaps[y + down, x, kind])
         across = np.clip(x + dx * self.shift + self.centre, 0, width - 1)
         along = np.clip(y + dy * self.shift + self.centre, 0, height - 1)
         return Candidates.of(across, along, value, kind, kinds)
@@ -96,8 +97,3 @@ def _above(heatmaps: Maps, threshold: np.float32, strictly: bool) -> Found:
     """value, y, x, kind of the few pixels that can be keypoints at all; NaN never can."""
     y, x, kind = np.nonzero(heatmaps > threshold if strictly else heatmaps >= threshold)
     return heatmaps[y, x, kind], y, x, kind
-
-
-def _direction(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float64]:
-    """+1 where `after` is higher, -1 where `before` is; comparisons, unlike a difference, bear NaN and inf."""
-    return (after > before).astype(np.float64) - (after < before)
