@@ -63,7 +63,7 @@ def load(
     if not runs_on(recipe, named(recipe, target), place.declared):
         raise UsageError(f"{target} can be built but not run", "load another target; `zoo doctor` says which this machine runs")
     context = _listened(place.context(offline=offline), listener)
-    actions = plan(recipe, place.declared, context, Wish(targets=(target,), rehearse=rehearse))
+    actions = plan(recipe, place, context, Wish(targets=(target,), rehearse=rehearse))
     compiled = _made(actions, f"{recipe.name}/{target}/compile", place, context)
     # the artifact is asked as well as the recipe: what it was made from is written into it
     require([of_artifact(f"{recipe.name}/{target}", compiled)], purpose)
@@ -81,7 +81,7 @@ def images(
     if dataset not in known:
         raise UsageError(f"there is no dataset {dataset}", f"zoo.yaml declares {', '.join(known)}")
     context = _listened(place.context(offline=offline), listener)
-    story = Plan(place.declared)
+    story = Plan(place)
     reads = story.photos(known[dataset])
     fetched = _made(list(story.actions.values()), reads["photos"], place, context) if reads else None
     opened = known[dataset].open(context, fetched)

@@ -68,7 +68,7 @@ class Painted(Estimator):
 
     people: Mapping[int, Poses] = field(default_factory=dict)
 
-    def many(self, images: Sequence[Image], watch: Stopwatch | None = None) -> list[Poses]:
+    def many(self, images: Sequence[Image], watch: Stopwatch | None = None, boxes: Sequence[Poses] | None = None) -> list[Poses]:
         with (watch or Stopwatch()).stage("body network"):
             return [self.people[int(image[0, 0, 0])] for image in images]
 
@@ -79,7 +79,7 @@ class Brightest(Estimator):
 
     seen: list[list[tuple[int, ...]]] = field(default_factory=list)
 
-    def many(self, images: Sequence[Image], watch: Stopwatch | None = None) -> list[Poses]:
+    def many(self, images: Sequence[Image], watch: Stopwatch | None = None, boxes: Sequence[Poses] | None = None) -> list[Poses]:
         self.seen.append([image.shape for image in images])
         with (watch or Stopwatch()).stage("hand network"):
             return [self._one(image[..., 1]) for image in images]

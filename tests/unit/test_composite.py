@@ -57,7 +57,7 @@ CASES = {
         ("hand: hand,", "hand: xyz,"), "xyz", "pipeline.hand: there is no recipe xyz; recipes here: both, hand, tiny",
     ),
     "a part that is the pipeline itself": (
-        ("body: tiny,", "body: both,"), "both, hand", "pipeline.body: both is a pipeline itself: name recipes of one network each",
+        ("body: tiny,", "body: both,"), "both, hand", "pipeline.body: both is a pipeline itself; name a recipe of one network",
     ),
     "a body where a hand is wanted": (
         ("hand: hand,", "hand: tiny,"), "tiny, crops", "pipeline.hand: tiny gives poses of openpose_18, this part is to give hand_21",
@@ -159,7 +159,7 @@ def test_licences_are_said_once_where_all_agree_and_by_role_where_they_differ(sm
 
 def digests(small: Small) -> dict[str, str]:
     place = open_place(str(small.root))
-    return declared(both(small), place.declared, place.context(offline=True), CODE)
+    return declared(both(small), place, place.context(offline=True), CODE)
 
 
 CHANGES = {

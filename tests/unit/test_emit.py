@@ -142,7 +142,7 @@ def test_a_built_targets_graph_is_named_and_what_it_keeps_is_counted(small: Smal
     assert before.code == 2 and "takes the graph" in before.err and "zoo build tiny --target openvino-int8" in before.err
     small.recipe((OWN, STRETCH), ("  onnxruntime-fp32:\n", TARGETS), ('"*/model/model.0/*"', '"/model/model.0/*"'))
     place = open_place()
-    actions = plan(read_recipe(place.find("tiny"), place), place.declared, place.context(), Wish(targets=("openvino-int8",)))
+    actions = plan(read_recipe(place.find("tiny"), place), place, place.context(), Wish(targets=("openvino-int8",)))
     wanted = [action for action in actions if action.id.rpartition("/")[2] in ("fetch", "export", "edit")]
     assert {outcome.state for outcome in execute(wanted, Store(place.store), place.context()).values()} == {"made"}
     said = emit("vamc", "tiny", "-t", "openvino-int8")

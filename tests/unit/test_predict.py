@@ -44,7 +44,7 @@ class Fake(PoseModel):
     def computed_in(self) -> str:
         return "fp32"
 
-    def many(self, images: Sequence[Image], watch: Stopwatch | None = None) -> list[Poses]:
+    def many(self, images: Sequence[Image], watch: Stopwatch | None = None, boxes: Sequence[Poses] | None = None) -> list[Poses]:
         self.calls.append(len(images))
         if any(len(image) == 13 for image in images):
             raise StepFailed("an image of height 13 brings bad luck")
@@ -329,7 +329,7 @@ def test_a_run_that_is_stopped_leaves_whole_files_only(tmp_path: Path, context: 
 
 def test_a_stopped_model_is_no_bad_image(tmp_path: Path, context: Context) -> None:
     class Stopped(Fake):
-        def many(self, images: Sequence[Image], watch: Stopwatch | None = None) -> list[Poses]:
+        def many(self, images: Sequence[Image], watch: Stopwatch | None = None, boxes: Sequence[Poses] | None = None) -> list[Poses]:
             raise Cancelled("stopped")
 
     writer = Writer(tmp_path / "out", ["json"])

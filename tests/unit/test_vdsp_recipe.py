@@ -70,7 +70,7 @@ def test_openposes_files_are_read(write: Write, place: Place, side: int, name: s
 
 def test_a_changed_file_changes_the_definitions(write: Write, place: Place) -> None:
     def definitions() -> dict[str, str]:
-        return declared(read_recipe(tmp, place), place.declared, place.context(), Code())
+        return declared(read_recipe(tmp, place), place, place.context(), Code())
 
     tmp = write()
     before = definitions()

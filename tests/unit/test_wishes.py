@@ -58,7 +58,7 @@ def row(small: Small) -> Result:
     session = Session.open()
     (recipe,) = session.recipes(["tiny"], everything=False)
     assert isinstance(recipe, Recipe)
-    actions = plan(recipe, session.place.declared, session.context, Wish(accuracy=True))
+    actions = plan(recipe, session.place, session.context, Wish(accuracy=True))
     (small.root / "compiled").mkdir()
     compiled = Artifact("0", small.root / "compiled")
     outcomes = {action.id: Outcome(action, "made", artifact=compiled if action.id.endswith("/compile") else None) for action in actions}

@@ -67,7 +67,7 @@ def board_rows(session: Session, code: Code) -> list[Row]:
     place = session.place
     definitions: dict[str, str] = {}
     for recipe in session.recipes((), everything=True):
-        definitions |= declared(recipe, place.declared, session.context, code)
+        definitions |= declared(recipe, place, session.context, code)
     return rows(load(place.results), definitions)
 
 

@@ -74,7 +74,7 @@ def _built(session: Session, recipe: Recipe, target: str) -> tuple[Path | None, 
     from zoo.engine.wish import Wish
 
     code = Code(session.store.cache)
-    found = stored(plan(recipe, session.place.declared, session.context, Wish(targets=(target,))), session.store, session.context, code)
+    found = stored(plan(recipe, session.place, session.context, Wish(targets=(target,))), session.store, session.context, code)
     code.save()
     options = recipe.targets[target]
     edited = found.get(f"{recipe.name}/{target}/edit" if options and options.edits else f"{recipe.name}/edit")

@@ -45,7 +45,7 @@ def command(
 
     session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
     recipes = session.permitted(names, everything)
-    story = Plan(session.place.declared)
+    story = Plan(session.place)
     ids = {part.name: planned(story, part, Wish()) for recipe in recipes for part in parts_of(recipe).values()}
     outcomes = session.carry_out(list(story.actions.values()), jobs=1, again=lambda _: again, fail_fast=False, quiet=as_json)
     rows = []

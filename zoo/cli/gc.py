@@ -28,7 +28,7 @@ def command(dry_run: bool, workspace: str | None, verbose: bool) -> int:
     keep: set[str] = set()
     for recipe in recipes:
         for wish in wishes:
-            keep |= keys_in_use(plan(recipe, session.place.declared, session.context, wish), session.store, session.context, code)
+            keep |= keys_in_use(plan(recipe, session.place, session.context, wish), session.store, session.context, code)
     session.store.sweep()
     count, size = session.store.collect(keep, dry=dry_run)
     click.echo(f"{'would remove' if dry_run else 'removed'} {count} actions and artifacts, {size / 1e6:.1f} MB; kept {len(keep)} actions")

@@ -25,7 +25,7 @@ from zoo.steps.provenance import Provenance
 
 def results_of(session: Session, recipe: AnyRecipe, outcomes: Mapping[str, Outcome], code: Code) -> list[Result]:
     """One result for each of the recipe's targets that the run was about."""
-    definitions = declared(recipe, session.place.declared, session.context, code)
+    definitions = declared(recipe, session.place, session.context, code)
     return [
         result_of(session, recipe, name, outcomes, definitions[f"{recipe.name}/{name}"])
         for name in recipe.targets

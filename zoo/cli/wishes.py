@@ -74,7 +74,7 @@ def actions_for(
                 raise UsageError(
                     f"{recipe.name}: " + "; ".join(common), "figures of a model that has seen the evaluation's images say nothing"
                 )
-        together.update((action.id, action) for action in plan(recipe, session.place.declared, session.context, wish))
+        together.update((action.id, action) for action in plan(recipe, session.place, session.context, wish))
     return list(together.values())
 
 

@@ -18,6 +18,10 @@ class Coco(DatasetBase, frozen=True, kw_only=True, tag="coco"):
 
     images: Annotated[str, Meta(description="The folder of the images, for instance $ZOO_COCO/val2017")]
     annotations: Annotated[str, Meta(description="The annotation file, for instance $ZOO_COCO/annotations/person_keypoints_val2017.json")]
+    detections: Annotated[
+        dict[str, str],
+        Meta(description="Name -> a file of COCO detections on these images: what `boxes: {type: detections}` names"),
+    ] = {}
 
     def absent(self, context: Context) -> str:
         try:

@@ -26,7 +26,10 @@ from zoo.record import Record
 PACKAGE = Path(__file__).parent.parent
 TABLES = frozenset(
     f"zoo.{name}"
-    for name in ["backends", "calibrators", "datasets", "edits", "formats", "metrics", "models", "pipelines", "pose.decoders", "sources"]
+    for name in (
+        *("backends", "boxes", "calibrators", "datasets", "edits", "formats", "metrics", "models", "pipelines"),
+        *("pose.decoders", "sources"),
+    )
 )
 
 

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
+from dataclasses import replace
 
+from zoo.boxes import Boxes, DetectorBoxes
 from zoo.context import Context
 from zoo.datasets import Dataset
 from zoo.edits import Edit, Rename
 from zoo.engine.action import Action
 from zoo.engine.wish import Plan, Wish
 from zoo.pipelines import Pipeline
+from zoo.pose.fits.box import Box
 from zoo.recipe.model import Calibration, Evaluation, Protocol, Recipe, Target, TargetOptions, Workspace
 from zoo.steps.accuracy import MeasureAccuracy
+from zoo.steps.boxes import FindBoxes
 from zoo.steps.compile import Compile
 from zoo.steps.edit import EditOnnx
 from zoo.steps.export import ExportOnnx
 from zoo.steps.fetch import FetchWeights
 from zoo.steps.fp16 import Fp16
+from zoo.steps.images import Views
 from zoo.steps.int8 import Int8
 from zoo.steps.latency import MeasureLatency
 from zoo.steps.parity import Gate, MeasureParity
@@ -44,46 +49,47 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
         )
     )
     model = story.add(Action(f"{recipe.name}/edit", EditOnnx(edits=recipe.edits), {"model": exported}))
-    images = parity_images(recipe, workspace, context, wish)
-    if images:
+    views = parity_views(recipe, workspace, context, wish)
+    seen = shown(story, views, context, wish) if views else {}
+    if views:
         step = MeasureParity(
             model=recipe.model,
             torchscript=recipe.export.torchscript,
             gate=workspace.gates.export,
-            dataset=images,
+            views=views,
             images=PARITY_IMAGES,
             renamed=renamed(recipe.edits),
         )
-        story.add(Action(f"{recipe.name}/parity", step, {"weights": weights, "exported": exported, "model": model, **story.photos(images)}))
+        story.add(Action(f"{recipe.name}/parity", step, {"weights": weights, "exported": exported, "model": model, **seen}))
 
     for name in names:
         target, options = workspace.targets[name], recipe.targets[name] or TargetOptions()
-        compiled = build(story, recipe, workspace, name, target, options, model)
+        compiled = build(story, recipe, name, model, context, wish)
         if not target.backend.runs:
             continue
-        if images:
+        if views:
             step = MeasureParity(
                 backend=target.backend,
                 gate=gate(workspace, target, options),
-                dataset=images,
+                views=views,
                 images=PARITY_IMAGES,
                 renamed=renamed(options.edits),
             )
-            story.add(Action(f"{recipe.name}/{name}/parity", step, {"model": model, "compiled": compiled, **story.photos(images)}))
+            story.add(Action(f"{recipe.name}/{name}/parity", step, {"model": model, "compiled": compiled, **seen}))
         if wish.accuracy:
             for evaluation in judged_in(recipe, target, options):
                 parts = {ALONE: part(recipe, target, evaluation)}
                 owner, without = f"{recipe.name}/{name}", left_out(recipe, workspace)
-                measure_accuracy(story, owner, evaluation, parts, compiled, context, wish, without=without)
-        if wish.latency and images:
+                measure_accuracy(story, owner, evaluation, parts, compiled, context, wish, without=without, boxes=evaluation.boxes)
+        if wish.latency and views:
             timing = MeasureLatency(
                 backend=target.backend,
-                dataset=images,
+                views=views,
                 batch=options.batch or recipe.benchmark.batch,
                 height=(options.shape or (recipe.benchmark.height,))[0],
                 width=(options.shape or (recipe.benchmark.width,))[-1],
             )
-            story.add(Action(f"{recipe.name}/{name}/latency", timing, {"compiled": compiled, **story.photos(images)}))
+            story.add(Action(f"{recipe.name}/{name}/latency", timing, {"compiled": compiled, **seen}))
 
 
 def fetch(story: Plan, recipe: Recipe, wish: Wish) -> str:
@@ -94,17 +100,18 @@ def fetch(story: Plan, recipe: Recipe, wish: Wish) -> str:
     return story.add(Action(f"{recipe.name}/fetch", step))
 
 
-def build(story: Plan, recipe: Recipe, workspace: Workspace, name: str, target: Target, options: TargetOptions, model: str) -> str:
+def build(story: Plan, recipe: Recipe, name: str, model: str, context: Context, wish: Wish) -> str:
     """One target: its own edits, its precision, its compiler."""
+    target, options = story.workspace.targets[name], recipe.targets[name] or TargetOptions()
     if options.edits:
         model = story.add(Action(f"{recipe.name}/{name}/edit", EditOnnx(edits=options.edits), {"model": model}))
     if target.precision == "fp16":
         model = story.add(Action(f"{recipe.name}/{name}/fp16", Fp16(), {"model": model}))
     if target.precision == "int8":
         calibration = recipe.calibration or Calibration(dataset="")
-        dataset = workspace.datasets[calibration.dataset]
+        views = Views(dataset=story.workspace.datasets[calibration.dataset], boxes=calibration.boxes)
         step = Int8(
-            dataset=dataset,
+            views=views,
             images=calibration.images,
             seed=calibration.seed,
             method=calibration.method,
@@ -113,7 +120,7 @@ def build(story: Plan, recipe: Recipe, workspace: Workspace, name: str, target: 
             scheme=target.backend.scheme,
             keep=options.keep,
         )
-        model = story.add(Action(f"{recipe.name}/{name}/int8", step, {"model": model, **story.photos(dataset)}))
+        model = story.add(Action(f"{recipe.name}/{name}/int8", step, {"model": model, **shown(story, views, context, wish)}))
     step_compile = Compile(backend=target.backend, precision=target.precision, device=target.device, shapes=shapes(recipe, options))
     return story.add(Action(f"{recipe.name}/{name}/compile", step_compile, {"model": model}))
 
@@ -148,20 +155,49 @@ def gate(workspace: Workspace, target: Target, options: TargetOptions) -> Gate:
     return options.parity or getattr(workspace.gates, target.precision) or Gate()
 
 
-def judged_on(evaluation: Protocol, workspace: Workspace, context: Context, wish: Wish) -> dict[str, Dataset]:
-    """The datasets of a protocol that are present here, by name."""
+def judged_on(evaluation: Protocol, boxes: Boxes | None, workspace: Workspace, context: Context, wish: Wish) -> dict[str, Dataset]:
+    """The datasets of a protocol that are present here with their boxes, by name."""
     if wish.dataset:
-        return {"own": wish.dataset}
+        return {"own": wish.dataset} if here(wish.dataset, boxes, context, wish) else {}
     wanted = [name for name in evaluation.datasets if any(fnmatch.fnmatchcase(name, glob) for glob in wish.datasets)]
-    return {name: workspace.datasets[name] for name in wanted if wish.assume or not workspace.datasets[name].absent(context)}
+    return {name: workspace.datasets[name] for name in wanted if here(workspace.datasets[name], boxes, context, wish)}
 
 
-def parity_images(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> Dataset | None:
+def here(dataset: Dataset, boxes: Boxes | None, context: Context, wish: Wish) -> bool:
+    """Whether images are present, and boxes on them where those are asked for."""
+    return wish.assume or not (dataset.absent(context) or (boxes and boxes.lacking(dataset, context)))
+
+
+def parity_views(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> Views | None:
     """Real images to compare models on and to time them with: the calibration's, else the first evaluation set's."""
-    wanted = [recipe.calibration.dataset] if recipe.calibration else []
-    wanted += [name for evaluation in recipe.evaluate for name in evaluation.datasets]
-    present = (workspace.datasets[name] for name in wanted if wish.assume or not workspace.datasets[name].absent(context))
-    return next(present, wish.dataset)
+    wanted = [(recipe.calibration.dataset, recipe.calibration.boxes)] if recipe.calibration else []
+    wanted += [(name, evaluation.boxes) for evaluation in recipe.evaluate for name in evaluation.datasets]
+    named = [(workspace.datasets[name], boxes) for name, boxes in wanted]
+    if wish.dataset:
+        named += [(wish.dataset, evaluation.boxes) for evaluation in recipe.evaluate] or [(wish.dataset, None)]
+    of_boxes = isinstance(recipe.preprocess.fit, Box)
+    present = ((dataset, boxes if of_boxes else None) for dataset, boxes in named)
+    return next((Views(dataset=dataset, boxes=boxes) for dataset, boxes in present if here(dataset, boxes, context, wish)), None)
+
+
+def shown(story: Plan, views: Views, context: Context, wish: Wish) -> dict[str, str]:
+    """What an action reads beside its model: images that are fetched, boxes that are found."""
+    return {**story.photos(views.dataset), **found_boxes(story, views.boxes, views.dataset, context, wish)}
+
+
+def found_boxes(
+    story: Plan, boxes: Boxes | None, dataset: Dataset, context: Context, wish: Wish, limit: int | None = None
+) -> dict[str, str]:
+    """The action that runs a detector over a dataset, where that is where the boxes come from."""
+    if not isinstance(boxes, DetectorBoxes):
+        return {}
+    detector, target = story.place.network(boxes.recipe), boxes.target
+    building = replace(wish, accuracy=False, latency=False, weights=None)
+    plan_network(story, detector, [target], context, building)
+    step = FindBoxes(detector=detector.name, part=part(detector, story.workspace.targets[target]), dataset=dataset, limit=limit)
+    compiled = {"compiled": f"{detector.name}/{target}/compile", **story.photos(dataset)}
+    first = f"/first-{limit}" if limit else ""
+    return {"boxes": story.add(Action(f"boxes/{detector.name}/{target}/{story.named(dataset)}{first}", step, compiled))}
 
 
 def measure_accuracy(
@@ -174,11 +210,13 @@ def measure_accuracy(
     wish: Wish,
     *,
     without: tuple[Dataset, ...],
+    boxes: Boxes | None = None,
     pipeline: Pipeline | None = None,
 ) -> None:
     """What was compiled for `owner` (`recipe/target`) in one protocol, on each of its datasets that is present."""
-    for name, dataset in judged_on(protocol, story.workspace, context, wish).items():
+    for name, dataset in judged_on(protocol, boxes, story.workspace, context, wish).items():
         step = MeasureAccuracy(
+            boxes=boxes,
             parts=parts,
             pipeline=pipeline,
             protocol=protocol.protocol,
@@ -191,7 +229,8 @@ def measure_accuracy(
             limit=wish.limit,
             skip_bad_images=wish.skip_bad_images,
         )
-        story.add(Action(f"{owner}/accuracy/{name}/{protocol.protocol}", step, {"compiled": compiled, **story.photos(dataset)}))
+        seen = {**story.photos(dataset), **found_boxes(story, boxes, dataset, context, wish, wish.limit)}
+        story.add(Action(f"{owner}/accuracy/{name}/{protocol.protocol}", step, {"compiled": compiled, **seen}))
 
 
 def part(recipe: Recipe, target: Target, evaluation: Evaluation | None = None) -> Part:
@@ -203,6 +242,8 @@ def part(recipe: Recipe, target: Target, evaluation: Evaluation | None = None) -
         order=other.order or recipe.preprocess.order,
         scales=other.scales or recipe.scales,
         turns=other.turns or recipe.turns,
+        flip=recipe.flip if other.flip is None else other.flip,
+        people=other.people or recipe.people,
         decode=other.decode or recipe.decode,
     )
 

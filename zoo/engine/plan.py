@@ -14,13 +14,13 @@ from zoo.engine.network import plan_network
 from zoo.engine.wish import Plan, Wish
 from zoo.errors import UsageError
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of
-from zoo.recipe.model import Workspace
+from zoo.recipe.workspace import Place
 from zoo.record import fingerprint
 
 
-def plan(recipe: AnyRecipe, workspace: Workspace, context: Context, wish: Wish) -> list[Action]:
+def plan(recipe: AnyRecipe, place: Place, context: Context, wish: Wish) -> list[Action]:
     """The actions that `wish` asks for. Raises UsageError where no target matches."""
-    story = Plan(workspace)
+    story = Plan(place)
     names = matching(recipe, wish.targets)
     if isinstance(recipe, Composite):
         plan_pipeline(story, recipe, names, context, wish)
@@ -29,10 +29,10 @@ def plan(recipe: AnyRecipe, workspace: Workspace, context: Context, wish: Wish) 
     return list(story.actions.values())
 
 
-def declared(recipe: AnyRecipe, workspace: Workspace, context: Context, code: Code) -> dict[str, str]:
+def declared(recipe: AnyRecipe, place: Place, context: Context, code: Code) -> dict[str, str]:
     """`recipe/target` -> the digest of all that recipe, lock and code say about the row: what a result carries, and
     what the board computes anew to see whether the result still belongs to them."""
-    actions = plan(recipe, workspace, context, Wish(accuracy=True, latency=True, assume=True))
+    actions = plan(recipe, place, context, Wish(accuracy=True, latency=True, assume=True))
     digests = definitions(actions, context.lock, code)
     # what a row repeats of its recipe without any action's help
     licences = [part.licences for part in parts_of(recipe).values()]

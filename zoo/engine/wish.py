@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from zoo.datasets import Dataset, Photos
 from zoo.engine.action import Action
 from zoo.recipe.model import Workspace
+from zoo.recipe.workspace import Place
 from zoo.sources import Source
 from zoo.steps.fetch import FetchPhotos
 
@@ -37,8 +38,13 @@ class Wish:
 class Plan:
     """An ordered list of actions, each after those that it reads; adding one twice leaves one."""
 
-    workspace: Workspace
+    place: Place
     actions: dict[str, Action] = field(default_factory=dict)
+
+    @property
+    def workspace(self) -> Workspace:
+        """What all recipes share."""
+        return self.place.declared
 
     def add(self, action: Action) -> str:
         """Enter `action` and return its id."""
@@ -49,5 +55,9 @@ class Plan:
         """What an action reads beside its model where the images are fetched like weights."""
         if not isinstance(dataset, Photos):
             return {}
-        owner = "photos/" + next(name for name, known in self.workspace.datasets.items() if known == dataset)
+        owner = f"photos/{self.named(dataset)}"
         return {"photos": self.add(Action(f"{owner}/fetch", FetchPhotos(owner=owner, sources=dataset.sources)))}
+
+    def named(self, dataset: Dataset) -> str:
+        """What zoo.yaml calls a dataset; "own" for one that the user has named."""
+        return next((name for name, known in self.workspace.datasets.items() if known == dataset), "own")

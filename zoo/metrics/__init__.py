@@ -7,7 +7,9 @@ results) -> {figure: value}`; a figure that the images cannot give is absent.
 
 from zoo.metrics.coco import CocoOks
 from zoo.metrics.drift import drift
+from zoo.metrics.hands import HandPck
+from zoo.metrics.wholebody import CocoWholebodyHands
 
-Metric = CocoOks
+Metric = CocoOks | CocoWholebodyHands | HandPck
 
-__all__ = ["CocoOks", "Metric", "drift"]
+__all__ = ["CocoOks", "CocoWholebodyHands", "HandPck", "Metric", "drift"]

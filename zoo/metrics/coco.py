@@ -42,9 +42,13 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
         `detections` are COCO results (`coco_results`); those of other images are left out. A figure that the images
         cannot give, as APM where no one is of medium size, is absent. No detections: zeros. Raises StepFailed
         where the annotations cannot be scored."""
+        truth = Truth(annotations, image_ids, len(self.sigmas))
+        return {**self.judge(truth, detections), "images": len(truth.ids), "detections": len(truth.of(detections))}
+
+    def judge(self, truth: Truth, detections: Sequence[dict[str, Any]]) -> dict[str, float]:
+        """AP, AP50 ... ARL, as `evaluate` gives them, of annotations that have been read."""
         import numpy as np
 
-        truth = Truth(annotations, image_ids, len(self.sigmas))
         evaluation = self._evaluation(truth, detections)
         evaluation.accumulate()
         precision, recall = evaluation.eval["precision"][..., 0, :, 0], evaluation.eval["recall"][:, 0, :, 0]
@@ -56,7 +60,7 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
                 known = known[known > -1]
                 if known.size:
                     figures[prefix + suffix] = float(known.mean())
-        return {**figures, "images": len(truth.ids), "detections": len(truth.of(detections))}
+        return figures
 
     def paired_difference(
         self,

@@ -9,19 +9,21 @@ from typing import Any
 from zoo.annotations import content, not_coco
 from zoo.errors import StepFailed
 
-NEEDED = ("area", "bbox", "category_id", "iscrowd", "keypoints", "num_keypoints")
+NEEDED = ("area", "bbox", "category_id", "iscrowd")
 
 
 class Truth:
     """The annotations of the images that are scored; `ids` are those images, sorted."""
 
-    def __init__(self, path: Path, image_ids: Sequence[int], keypoints: int) -> None:
-        """Read `path`. Raises StepFailed where it cannot be read, is no JSON, lacks a key or an image, or its people
-        have another number of keypoints than `keypoints`."""
+    def __init__(self, path: Path, image_ids: Sequence[int], keypoints: int, part: str = "keypoints") -> None:
+        """Read `path`; `part` is the key of the keypoints: COCO-WholeBody has others for hands, face and feet.
+
+        Raises StepFailed where it cannot be read, is no JSON, lacks a key or an image, or its people have another number of
+        keypoints than `keypoints`."""
         self.ids = sorted(set(image_ids))
         read = content(path, self.ids)
         try:
-            annotations = [_trimmed(one, path, keypoints) for one in read.annotations]
+            annotations = [_trimmed(one, path, keypoints, part) for one in read.annotations]
         except (KeyError, TypeError) as error:
             raise not_coco(path, error) from error
         # To pycocotools a match with an annotation of id 0 is no match, so they are counted from 1 here.
@@ -58,9 +60,12 @@ def _indexed(content: dict[str, Any]) -> Any:
     return index
 
 
-def _trimmed(annotation: dict[str, Any], path: Path, keypoints: int) -> dict[str, Any]:
+def _trimmed(annotation: dict[str, Any], path: Path, keypoints: int, part: str) -> dict[str, Any]:
     """An annotation without what OKS does not need: outlines are most of COCO's file."""
     person = {key: annotation[key] for key in (*NEEDED, "image_id")}
-    if len(person["keypoints"]) != 3 * keypoints:
-        raise StepFailed(f"{path}: a person with {len(person['keypoints']) / 3:g} keypoints, and the metric has {keypoints} sigmas")
-    return person
+    points = annotation[part]
+    if len(points) != 3 * keypoints:
+        raise StepFailed(f"{path}: a person with {len(points) / 3:g} keypoints, and the metric has {keypoints} sigmas")
+    # the file counts only the body's
+    count = annotation["num_keypoints"] if part == "keypoints" else sum(seen > 0 for seen in points[2::3])
+    return {**person, "keypoints": points, "num_keypoints": count}

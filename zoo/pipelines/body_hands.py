@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from zoo.pipelines.estimator import Estimator, Image, PoseModel, Stopwatch
+from zoo.pipelines.estimator import Image, PoseModel, Stopwatch
 from zoo.pose.hands import HandCrops, joined
 from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS, Skeleton
@@ -26,13 +26,15 @@ class BodyHands(Choice, frozen=True, kw_only=True, tag="body_hands"):
     crops: Annotated[HandCrops, Meta(description="where a hand is looked for")] = HandCrops()
 
     wants: ClassVar[Mapping[str, str]] = {"body": "openpose_18", "hand": "hand_21"}
+    boxed: ClassVar[tuple[str, ...]] = ()
+    boxes: ClassVar[str] = "none: bottom-up"
 
     @property
     def parts(self) -> dict[str, str]:
         """Role -> the name of its recipe, in the order in which they run."""
         return {"body": self.body, "hand": self.hand}
 
-    def joined(self, estimators: Mapping[str, Estimator]) -> PoseModel:
+    def joined(self, estimators: Mapping[str, PoseModel]) -> PoseModel:
         """The opened networks, by role, as one."""
         return BodyHandsModel(estimators["body"], estimators["hand"], self.crops)
 
@@ -41,8 +43,8 @@ class BodyHands(Choice, frozen=True, kw_only=True, tag="body_hands"):
 class BodyHandsModel(PoseModel):
     """The two networks at work: 18 keypoints of the body, 21 of the left hand, 21 of the right."""
 
-    body: Estimator
-    hand: Estimator
+    body: PoseModel
+    hand: PoseModel
     crops: HandCrops
 
     @property
@@ -55,10 +57,10 @@ class BodyHandsModel(PoseModel):
         """What both networks compute in."""
         return f"body {self.body.computed_in}; hand {self.hand.computed_in}"
 
-    def many(self, images: Sequence[Image], watch: Stopwatch | None = None) -> list[Poses]:
+    def many(self, images: Sequence[Image], watch: Stopwatch | None = None, boxes: Sequence[Poses] | None = None) -> list[Poses]:
         """See `PoseModel.many`. The hands of all the people of all the images share the hand network's calls."""
         watch = watch or Stopwatch()
-        bodies = self.body.many(images, watch)
+        bodies = self.body.many(images, watch, boxes)
         with watch.stage("cropping"):
             crops = [
                 self.crops.crops(poses, self.body.skeleton.name, (image.shape[1], image.shape[0]))

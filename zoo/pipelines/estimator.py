@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.backends.runner import Runner
-from zoo.errors import StepFailed
+from zoo.errors import StepFailed, ZooError
 from zoo.pose.geometry import Affine, Turn, View, turned
 from zoo.pose.keypoints import Poses
 from zoo.pose.preprocess import Preprocess
@@ -77,27 +77,43 @@ class PoseModel(ABC):
         """What its networks really compute in."""
 
     @abstractmethod
-    def many(self, images: Sequence[Image], watch: Stopwatch | None = None) -> list[Poses]:
+    def many(self, images: Sequence[Image], watch: Stopwatch | None = None, boxes: Sequence[Poses] | None = None) -> list[Poses]:
         """The people in each of `images`, (H, W, 3) uint8 BGR of any sizes, in that image's own pixels; batched where inputs
         come out alike and the network takes more than one. `watch` is told how long each stage takes.
 
-        Raises ZooError where one is no such array."""
+        `boxes`: for a model that looks at boxes, whom to look at in each image (`Poses.of_boxes`).
+        Raises ZooError where an image is no such array, or where boxes are given to a model that finds people by itself."""
 
     @abstractmethod
     def close(self) -> None:
         """Give back what the runtimes hold."""
 
-    def __call__(self, image: Image) -> Poses:
-        """The people in `image` (H, W, 3), uint8 BGR as cv2.imread gives it, in its own pixels.
+    def __call__(self, image: Image, boxes: NDArray[Any] | None = None) -> Poses:
+        """The people in `image` (H, W, 3), uint8 BGR as cv2.imread gives it, in its own pixels; for a model that looks at boxes,
+        the people in `boxes` (N, 4) x1, y1, x2, y2.
 
-        Raises ZooError where it is no such array."""
-        return self.many([image])[0]
+        Raises ZooError as `many` does."""
+        return self.many([image], boxes=None if boxes is None else [Poses.of_boxes(np.asarray(boxes), np.ones(len(boxes)))])[0]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def run(runner: Runner, tensor: NDArray[np.float32], batch: int) -> dict[str, NDArray[Any]]:
+    """The outputs (n, ...) of `tensor` (n, 3, h, w), n > 0, in calls of its own batch, or at most `batch` where that is free."""
+    name, spec = next(iter(runner.inputs.items()))
+    fixed = spec.shape[0]
+    found = []
+    for start in range(0, len(tensor), fixed or batch):
+        chunk = tensor[start : start + (fixed or batch)]
+        # a network of a fixed batch is fed whole batches: the last image again where there is no other
+        missing = (fixed or len(chunk)) - len(chunk)
+        fed = np.concatenate([chunk, np.repeat(chunk[-1:], missing, axis=0)]) if missing else chunk
+        found.append({output: array[: len(chunk)] for output, array in runner({name: fed}).items()})
+    return found[0] if len(found) == 1 else {output: np.concatenate([one[output] for one in found]) for output in found[0]}
 
 
 @dataclass(frozen=True)
@@ -126,8 +142,10 @@ class Estimator(PoseModel):
         """What the runtime says."""
         return self.runner.computed_in
 
-    def many(self, images: Sequence[Image], watch: Stopwatch | None = None) -> list[Poses]:
+    def many(self, images: Sequence[Image], watch: Stopwatch | None = None, boxes: Sequence[Poses] | None = None) -> list[Poses]:
         """See `PoseModel.many`."""
+        if boxes is not None:
+            raise ZooError("this model finds people by itself and was given boxes", "leave the boxes away")
         watch = watch or Stopwatch()
         stage = f"{self.name} " if self.name else ""
         with watch.stage(f"{stage}preparing"):
@@ -162,9 +180,7 @@ class Estimator(PoseModel):
 
     def _run(self, tensors: Sequence[NDArray[np.float32]]) -> list[dict[str, NDArray[Any]]]:
         """Each tensor's outputs, (1, ...) each, in the order of `tensors`; those of one shape share calls."""
-        name, spec = next(iter(self.runner.inputs.items()))
-        fixed = spec.shape[0]
-        size = fixed or self.batch
+        size = next(iter(self.runner.inputs.values())).shape[0] or self.batch
         alike: dict[tuple[int, ...], list[int]] = {}
         for place, tensor in enumerate(tensors):
             alike.setdefault(tensor.shape, []).append(place)
@@ -172,10 +188,7 @@ class Estimator(PoseModel):
         for places in alike.values():
             for start in range(0, len(places), size):
                 chunk = places[start : start + size]
-                # a network of a fixed batch is fed whole batches: the last image again where there is no other
-                filled = chunk + [chunk[-1]] * ((fixed or len(chunk)) - len(chunk))
-                fed = tensors[filled[0]] if len(filled) == 1 else np.concatenate([tensors[place] for place in filled])
-                outputs = self.runner({name: fed})
+                outputs = run(self.runner, np.concatenate([tensors[place] for place in chunk]), self.batch)
                 for row, place in enumerate(chunk):
                     found[place] = {output: array[row : row + 1] for output, array in outputs.items()}
         return [found[place] for place in range(len(tensors))]

@@ -26,6 +26,14 @@ def coco_results(poses: Poses, image_id: int | str) -> list[dict[str, Any]]:
     ]
 
 
+def box_results(poses: Poses, image_id: int | str) -> list[dict[str, Any]]:
+    """One COCO detection per person: its box as x, y, width, height."""
+    return [
+        {"image_id": image_id, "category_id": PERSON, "bbox": [x1, y1, x2 - x1, y2 - y1], "score": float(score)}
+        for (x1, y1, x2, y2), score in zip(poses.boxes.tolist(), poses.instance_scores, strict=True)
+    ]
+
+
 def triples(poses: Poses) -> NDArray[np.float64]:
     """(N, K, 3): x, y, 1, or 0, 0, 0."""
     points = np.zeros((*poses.keypoints.shape[:2], 3))

@@ -12,6 +12,7 @@ from zoo.document import Document
 from zoo.errors import Problem
 from zoo.licence import joined, strictest, words
 from zoo.pipelines import Pipeline
+from zoo.pose.fits.box import Box
 from zoo.recipe.faults import Fault, misnamed, protocols, unknown
 from zoo.recipe.model import Licences, Name, Protocol, Recipe, Workspace
 from zoo.record import Record
@@ -37,7 +38,7 @@ class PipelineRecipe(Record, frozen=True, kw_only=True):
     format: Annotated[Literal[1], Meta(description="the version of this format")]
     name: Annotated[Name, Meta(description="the recipe's name: that of its file, without the ending")]
     title: Annotated[str, Meta(description="its name as people know it", min_length=1)]
-    task: Annotated[Literal["body_hand_pose"], Meta(description="what is found; each task has its own tables")]
+    task: Annotated[Literal["body_pose", "body_hand_pose"], Meta(description="what is found; each task has its own tables")]
     paper: Annotated[str, Meta(description="where it is described")] = ""
     pipeline: Annotated[Pipeline, Meta(description="the recipes of its parts, and what lies between them")]
     targets: Annotated[dict[str, PipelineTarget | None], Meta(description="which of zoo.yaml's targets; every part has them", min_length=1)]
@@ -128,6 +129,10 @@ def _faults(declared: PipelineRecipe, parts: Mapping[str, Recipe], workspace: Wo
         wanted = declared.pipeline.wants[role]
         if recipe.decode.skeleton != wanted:
             yield ("pipeline", role), f"{recipe.name} gives poses of {recipe.decode.skeleton}, this part is to give {wanted}"
+        if (role in declared.pipeline.boxed) != isinstance(recipe.preprocess.fit, Box):
+            given = "is given boxes" if role in declared.pipeline.boxed else "is given whole images"
+            fit = type(recipe.preprocess.fit).__struct_config__.tag
+            yield ("pipeline", role), f"this part {given}, and the fit of {recipe.name} is {fit}"
     for name, options in declared.targets.items():
         if name not in workspace.targets:
             yield ("targets", name), unknown("target", name, workspace.targets)

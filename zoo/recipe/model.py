@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from zoo.backends import Backend
+from zoo.boxes import Boxes
 from zoo.calibrators import Calibrator, MinMax
 from zoo.datasets import Dataset
 from zoo.edits import Edit
@@ -15,6 +17,7 @@ from zoo.metrics import CocoOks, Metric
 from zoo.models import Model
 from zoo.pose.decoders import Decoder
 from zoo.pose.geometry import Turn
+from zoo.pose.people import People
 from zoo.pose.preprocess import Fit, Order, Preprocess
 from zoo.record import Record
 from zoo.sources import Source
@@ -25,6 +28,8 @@ from zoo.steps.reports import Published
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="lower-case letters, digits, _ . -")]
 Figure = Literal["AP", "AP50", "AP75", "APS", "APM", "APL", "AR", "AR50", "PCK", "AUC"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
+#: the task of recipes that find boxes
+DETECTION = "person_detection"
 Turns = Annotated[tuple[Turn, ...], Meta(min_length=1)]
 Scales = Annotated[tuple[Annotated[float, Meta(gt=0, le=8)], ...], Meta(min_length=1)]
 
@@ -52,6 +57,7 @@ class Calibration(Record, frozen=True, kw_only=True):
     """How the ranges of activations are found for INT8."""
 
     dataset: Annotated[str, Meta(description="one of zoo.yaml's datasets; never one that the recipe is evaluated on")]
+    boxes: Annotated[Boxes | None, Meta(description="whom a network that looks at boxes is shown: the best box of each image")] = None
     images: Annotated[int, Meta(description="how many of its images", ge=1)] = 64
     seed: Annotated[int, Meta(description="which ones, where there are more", ge=0)] = 0
     method: Annotated[Calibrator, Meta(description="how a range is chosen from what was seen")] = MinMax()
@@ -84,6 +90,9 @@ class Evaluation(Protocol, frozen=True, kw_only=True):
     scales: Annotated[Scales | None, Meta(description="other sizes whose maps are averaged")] = None
     turns: Annotated[Turns | None, Meta(description="other turns of the image, of which the best is taken")] = None
     decode: Annotated[Decoder | None, Meta(description="another decoder")] = None
+    boxes: Annotated[Boxes | None, Meta(description="whom a network that looks at boxes is shown: its fit is `box`")] = None
+    flip: Annotated[bool | None, Meta(description="whether crops are run mirrored as well, if it is not as the recipe says")] = None
+    people: Annotated[People | None, Meta(description="another way of scoring the people of an image")] = None
 
 
 class Benchmark(Record, frozen=True, kw_only=True):
@@ -100,7 +109,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     format: Annotated[Literal[1], Meta(description="the version of this format")]
     name: Annotated[Name, Meta(description="the recipe's name: that of its file, without the ending")]
     title: Annotated[str, Meta(description="the model's name as people know it", min_length=1)]
-    task: Annotated[Literal["body_pose", "hand_pose"], Meta(description="what is found; each task has its own tables")]
+    task: Annotated[Literal["body_pose", "hand_pose", "person_detection"], Meta(description="what is found; each task has its own tables")]
     licences: Licences
     paper: Annotated[str, Meta(description="where the model is described")] = ""
     weights: Annotated[tuple[Source, ...], Meta(description="where the weights come from, in the order in which it is tried", min_length=1)]
@@ -129,6 +138,8 @@ class Recipe(Record, frozen=True, kw_only=True):
         ),
     ] = (0,)
     decode: Annotated[Decoder, Meta(description="how the network's outputs become poses")]
+    flip: Annotated[bool, Meta(description="a crop is run mirrored as well, and the outputs of both are averaged")] = False
+    people: Annotated[People, Meta(description="how the people that were looked at in boxes are scored, and doubles dropped")] = People()
     evaluate: Annotated[tuple[Evaluation, ...], Meta(description="the protocols in which it is judged")] = ()
     benchmark: Benchmark
     published: Annotated[tuple[Published, ...], Meta(description="figures that others state, each with its protocol")] = ()
@@ -173,3 +184,12 @@ class Workspace(Record, frozen=True, kw_only=True):
     targets: Annotated[dict[str, Target], Meta(description="targets, by name")]
     gates: Annotated[Gates, Meta(description="default parity gates by precision")] = Gates()
     columns: Annotated[tuple[str, ...], Meta(description="the leaderboard's columns, in order; none: all")] = ()
+
+
+def sources(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], Boxes]]:
+    """Every source of boxes that a recipe names, with its place in the file."""
+    if recipe.calibration and recipe.calibration.boxes:
+        yield ("calibration", "boxes"), recipe.calibration.boxes
+    for index, evaluation in enumerate(recipe.evaluate):
+        if evaluation.boxes:
+            yield ("evaluate", index, "boxes"), evaluation.boxes

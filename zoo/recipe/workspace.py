@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,14 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
+from zoo.boxes import DetectorBoxes
 from zoo.context import Context
 from zoo.document import Document, read
 from zoo.errors import Problem, RecipeError, UsageError
 from zoo.machine import default_threads
 from zoo.recipe.composite import AnyRecipe, Composite, PipelineRecipe
-from zoo.recipe.model import Name, Recipe, Workspace
+from zoo.recipe.faults import Fault, unknown
+from zoo.recipe.model import DETECTION, Name, Recipe, Workspace, sources
 from zoo.recipe.schema import convert
 from zoo.recipe.vdsp import resolved
 from zoo.sources.lock import read as read_lock
@@ -68,6 +70,19 @@ class Place:
     def files(self) -> list[Path]:
         """Every recipe of the workspace, in order of name."""
         return sorted(self.recipes.glob("*.yaml"))
+
+    def network(self, name: str) -> Recipe:
+        """The recipe `name` of one network, read once. Raises UsageError where it is not there or is a pipeline's, RecipeError."""
+        if name not in self._networks:
+            document = _document(self.find(name))
+            if _joins(document):
+                raise UsageError(f"{name} is a pipeline itself", "name a recipe of one network")
+            self._networks[name] = _single(document, self)
+        return self._networks[name]
+
+    @cached_property
+    def _networks(self) -> dict[str, Recipe]:
+        return {}
 
     def find(self, text: str) -> Path:
         """The file of a recipe that is named by path or by name. Raises UsageError with the nearest name."""
@@ -155,9 +170,25 @@ def _single(document: Document, place: Place) -> Recipe:
         # with faults in its file, `preprocess` is still the file's name, of which they say all there is to say
         form = [problem for problem in error.problems if not faults or not problem.path.startswith("preprocess")]
         raise RecipeError(faults + form + problems(document, sound(document), place.declared)) from None
-    if found := problems(document, recipe, place.declared):
+    if found := problems(document, recipe, place.declared) + [document.problem(path, text) for path, text in _detectors(recipe, place)]:
         raise RecipeError(found)
     return recipe
+
+
+def _detectors(recipe: Recipe, place: Place) -> Iterator[Fault]:
+    """Detectors that cannot be had: their recipes are looked at, and not judged here."""
+    for path, boxes in sources(recipe):
+        if not isinstance(boxes, DetectorBoxes):
+            continue
+        try:
+            data = _document(place.find(boxes.recipe)).data
+        except UsageError as error:
+            yield (*path, "recipe"), f"{error.message}; {error.hint}"
+            continue
+        if data.get("task") != DETECTION:
+            yield (*path, "recipe"), f"{boxes.recipe} finds no boxes: its task is {data.get('task')}, and not {DETECTION}"
+        elif boxes.target not in data.get("targets", {}):
+            yield (*path, "target"), unknown(f"target of {boxes.recipe}", boxes.target, data.get("targets", {}))
 
 
 def _composite(document: Document, place: Place) -> Composite:
@@ -168,11 +199,7 @@ def _composite(document: Document, place: Place) -> Composite:
     faults: list[Problem] = []
     for role, name in declared.pipeline.parts.items():
         try:
-            part = _document(place.find(name))
-            if _joins(part):
-                faults.append(document.problem(("pipeline", role), f"{name} is a pipeline itself: name recipes of one network each"))
-            else:
-                parts[role] = _single(part, place)
+            parts[role] = place.network(name)
         except UsageError as error:
             faults.append(document.problem(("pipeline", role), f"{error.message}; {error.hint}"))
         except RecipeError as error:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 
+from zoo.boxes import Boxes
 from zoo.context import Context
 from zoo.datasets import Dataset, overlap
-from zoo.datasets.images import BadImage, Images
+from zoo.datasets.images import BadImage, Images, Sample
 from zoo.errors import StepFailed
 from zoo.files import write_bytes
 from zoo.machine import describe, gpus, isa, versions
 from zoo.metrics import Metric
 from zoo.pipelines import Pipeline
+from zoo.pipelines.estimator import Image
+from zoo.pose.keypoints import Poses
 from zoo.steps import reports
 from zoo.steps.part import ALONE, Part, open_model
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
 
 DETECTIONS = "detections.json"
+TOGETHER = 8
+"""Images in hand at once where people are looked at in crops, and crops in a call: neighbours share calls."""
 
 
 class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
@@ -37,6 +42,8 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
     protocol_title: str
     dataset_name: str
     dataset: Dataset
+    boxes: Boxes | None = None
+    """Whom a network that looks at boxes is shown."""
     metric: Metric
     gates: dict[str, float] = {}
     without: tuple[Dataset, ...] = ()
@@ -49,7 +56,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         return ("numpy", "opencv-python-headless", "pycocotools", *(tool for part in self.parts.values() for tool in part.backend.tools))
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `compiled` (and `photos`); writes report.json and detections.json (what was judged)."""
+        """Reads `compiled` (and `photos`, and a detector's `boxes`); writes report.json and detections.json (what was judged)."""
         provenance = Provenance.read(given["compiled"])
         if provenance.rehearsal:
             failure = reports.Failure(
@@ -67,7 +74,8 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         left_out = sorted({name for other in self._present(context) for name in overlap(self.dataset, other, context)})
         images = images.without(left_out).subset(self.limit)
         subset = self._subset(len(images), len(left_out))
-        found, skipped, seconds, computed_in = self._find(given["compiled"], images, context)
+        people = self.boxes.read(self.dataset, images, given.get("boxes"), context) if self.boxes else None
+        found, skipped, seconds, computed_in = self._find(given["compiled"], images, people, context)
         ids = [sample.id for sample in images.samples if sample.name not in skipped]
         context.report("judging")
         figures = self.metric.evaluate(annotations, ids, found)
@@ -76,7 +84,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             figures={name: figures.get(name) for name in self.metric.figures},
             ranked_by=self.metric.figures[0],
             title=self.protocol_title,
-            protocol=self._protocol(subset),
+            protocol=self._protocol(subset, self.boxes.said(self.dataset, given.get("boxes"), context) if self.boxes else None),
             dataset=reports.Data(
                 name=self.dataset_name,
                 title=self.dataset.title or self.dataset_name,
@@ -103,7 +111,8 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         """The dataset's digest, the instruction sets that change arithmetic, the threads."""
         without = [other.digest(context) for other in self._present(context)]
         arithmetic = {"isa": isa(), "gpus": gpus() if any(part.backend.gpu for part in self.parts.values()) else ()}
-        return {"dataset": self.dataset.digest(context), "without": without, "threads": context.threads, **arithmetic}
+        boxes = {} if self.boxes is None else self.boxes.facts(self.dataset, context)
+        return {"dataset": self.dataset.digest(context), "without": without, "threads": context.threads, **boxes, **arithmetic}
 
     def verdict(self, artifact: Path) -> str:
         """The figures that are under the recipe's gates."""
@@ -112,22 +121,40 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             return ""
         return "; ".join(f"{s.metric} {s.value:.4f} is under the promised {s.least:g}" for s in report.shortfalls)
 
-    def _find(self, compiled: Path, images: Images, context: Context) -> tuple[list[dict[str, Any]], list[str], float, str]:
+    def _find(
+        self, compiled: Path, images: Images, people: Mapping[int, Poses] | None, context: Context
+    ) -> tuple[list[dict[str, Any]], list[str], float, str]:
         """What the metric judges, the images passed over, seconds without opening and warming up, and what was computed in."""
         found: list[dict[str, Any]] = []
         skipped: list[str] = []
-        with open_model(compiled, self.parts, self.pipeline, context) as model:
+        together = TOGETHER if any(part.of_boxes for part in self.parts.values()) else 1
+        with open_model(compiled, self.parts, self.pipeline, context, batch=together) as model:
             started = time.perf_counter()
-            for sample in context.track(images.samples, f"evaluating on {self.dataset_name}", len(images.samples)):
-                try:
-                    image = images.read(sample)
-                except BadImage:
-                    if not self.skip_bad_images:
-                        raise
-                    skipped.append(sample.name)
-                    continue
-                found += self.metric.results(model(image), model.skeleton.name, sample.id)
+            for samples, read in self._read(images, together, skipped, context):
+                boxes = None if people is None else [people[sample.id] for sample in samples]
+                for sample, poses in zip(samples, model.many(read, boxes=boxes), strict=True):
+                    found += self.metric.results(poses, model.skeleton.name, sample.id)
             return found, skipped, time.perf_counter() - started, model.computed_in
+
+    def _read(
+        self, images: Images, together: int, skipped: list[str], context: Context
+    ) -> Iterator[tuple[Sequence[Sample], Sequence[Image]]]:
+        """The images, so many at a time; the bad ones go into `skipped` where that is allowed."""
+        samples: list[Sample] = []
+        read: list[Image] = []
+        for sample in context.track(images.samples, f"evaluating on {self.dataset_name}", len(images.samples)):
+            try:
+                read.append(images.read(sample))
+                samples.append(sample)
+            except BadImage:
+                if not self.skip_bad_images:
+                    raise
+                skipped.append(sample.name)
+            if len(samples) == together:
+                yield samples, read
+                samples, read = [], []
+        if samples:
+            yield samples, read
 
     def _present(self, context: Context) -> list[Dataset]:
         return [other for other in self.without if not other.absent(context)]
@@ -137,11 +164,11 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         others = f" but {left_out} that it is calibrated on" if left_out else ""
         return f"the first {count}{' of all' + others if others else ''}" if self.limit else f"all{others}"
 
-    def _protocol(self, subset: str) -> dict[str, Any]:
+    def _protocol(self, subset: str, boxes: Any) -> dict[str, Any]:
         """All that would make the figures others; its fingerprint is the table that the row belongs to."""
         return {
             "name": self.protocol,
-            "boxes": "none: bottom-up",
+            "boxes": boxes or (self.pipeline.boxes if self.pipeline else "none: bottom-up"),
             "flip": False,
             **self._flow(),
             "metric": msgspec.to_builtins(self.metric),
@@ -151,20 +178,8 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
 
     def _flow(self) -> dict[str, Any]:
         """How images become poses: that of the one network, or of each by its role and what joins them."""
-        parts = {role: _plain(part) for role, part in self.parts.items()}
+        parts = {role: part.said() for role, part in self.parts.items()}
         if self.pipeline is None:
             return parts[ALONE]
         # which recipes they are is told beside: two pipelines of other networks share a table
         return {**parts, "pipeline": {key: value for key, value in msgspec.to_builtins(self.pipeline).items() if key not in parts}}
-
-
-def _plain(part: Part) -> dict[str, Any]:
-    return {
-        "scales": list(part.scales),
-        # said only where there are several: the protocols of networks that are never turned keep their fingerprints
-        **({"turns": list(part.turns)} if part.turns != (0,) else {}),
-        "fit": msgspec.to_builtins(part.fit),
-        "order": part.order,
-        # which outputs are read is the network's affair: two networks in one protocol share a table
-        "decode": {key: value for key, value in msgspec.to_builtins(part.decode).items() if key not in part.decode.reads()},
-    }

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from zoo.calibrators import Calibrator
 from zoo.context import Context
-from zoo.datasets import Dataset
 from zoo.machine import vnni
 from zoo.steps.bundle import MODEL, Bundle
+from zoo.steps.images import Views
 from zoo.steps.step import Step
 
 
 class Int8(Step, frozen=True, kw_only=True, tag="int8"):
     """Find the ranges of activations on real images and write them into the graph."""
 
-    dataset: Dataset
+    views: Views
     images: int
     seed: int
     method: Calibrator
@@ -35,22 +35,21 @@ class Int8(Step, frozen=True, kw_only=True, tag="int8"):
         return ("onnx", "onnxruntime", "opencv-python-headless")
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `model` (and `photos`); writes model.onnx and its records."""
+        """Reads `model` (and `photos`, and a detector's `boxes`); writes model.onnx and its records."""
         import onnx
 
         from zoo.calibrators.quantize import quantize
         from zoo.calibrators.smooth import smooth
 
         bundle = Bundle.read(given["model"])
-        images = given.get("photos")
         source, quantised = given["model"] / MODEL, out / "quantised.onnx"
         if self.smooth is not None:
             source = out / "smoothed.onnx"
-            onnx.save(smooth(bundle.graph, self._feeds(bundle, images, context), self.smooth, context), source)
+            onnx.save(smooth(bundle.graph, self._feeds(bundle, given, context), self.smooth, context), source)
         quantize(
             source,
             quantised,
-            self._feeds(bundle, images, context),
+            self._feeds(bundle, given, context),
             calibrator=self.method,
             scheme=self.scheme,
             keep=self.keep,
@@ -66,17 +65,16 @@ class Int8(Step, frozen=True, kw_only=True, tag="int8"):
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The images' digest, and whether this machine's arithmetic forces a smaller range."""
-        return {"dataset": self.dataset.digest(context), "reduce_range": self._reduce_range()}
+        return {**self.views.facts(context), "reduce_range": self._reduce_range()}
 
     def _reduce_range(self) -> bool:
         # without VNNI the sum of two u8 x s8 products saturates in 16 bits
         return self.scheme == "u8s8" and not vnni()
 
-    def _feeds(self, bundle: Bundle, photos: Path | None, context: Context) -> Iterator[Mapping[str, NDArray[np.float32]]]:
-        images = self.dataset.open(context, photos)
-        samples = list(images.samples)
-        if len(samples) > self.images:
-            samples = random.Random(self.seed).sample(samples, self.images)
+    def _feeds(self, bundle: Bundle, given: Mapping[str, Path], context: Context) -> Iterator[Mapping[str, NDArray[np.float32]]]:
+        images, looks = self.views.open(given, context)
+        if len(looks) > self.images:
+            looks = random.Random(self.seed).sample(looks, self.images)
         name = bundle.graph.graph.input[0].name
-        for sample in context.track(samples, "calibrating", len(samples)):
-            yield {name: bundle.preprocess.prepare(images.read(sample))[0]}
+        for sample, box in context.track(looks, "calibrating", len(looks)):
+            yield {name: bundle.preprocess.prepare(images.read(sample), box)[0]}

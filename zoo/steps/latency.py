@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.backends import Backend
 from zoo.context import Context
-from zoo.datasets import Dataset
 from zoo.machine import describe, versions
 from zoo.measure.isolated import run_isolated
 from zoo.measure.latency import Timing, measure
-from zoo.pose.fits import Stretch
+from zoo.pose.fits import Box, Fit, Stretch
 from zoo.steps import reports
 from zoo.steps.bundle import model_size, preprocess
-from zoo.steps.images import feeds
+from zoo.steps.images import Views
 from zoo.steps.step import Step
 
 IMAGES = 4  # different ones, so that nothing can be remembered between two calls
@@ -30,7 +30,7 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
     exclusive: ClassVar[bool] = True
 
     backend: Backend
-    dataset: Dataset
+    views: Views
     batch: int
     height: int
     width: int
@@ -42,14 +42,11 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
         return ("numpy", *self.backend.tools)
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `compiled` (and `photos`); writes report.json."""
+        """Reads `compiled` (and `photos`, `boxes`); writes report.json."""
         compiled = given["compiled"]
-        ready = preprocess(compiled).with_fit(Stretch(width=self.width, height=self.height))
-        tensors = [
-            tensor
-            for _, feed in feeds(self.dataset, given.get("photos"), IMAGES * self.batch, ready, "image", context)
-            for tensor in feed.values()
-        ]
+        ready = preprocess(compiled)
+        ready = ready.with_fit(self._fit(ready.fit))
+        tensors = [tensor for _, feed in self.views.feeds(given, IMAGES * self.batch, ready, "image", context) for tensor in feed.values()]
         while len(tensors) < (2 * self.batch):
             tensors += tensors
         batches = [np.concatenate(tensors[start : start + self.batch]) for start in range(0, len(tensors) - self.batch + 1, self.batch)]
@@ -70,7 +67,13 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The whole machine, the threads, the images' digest."""
-        return {"machine": describe(), "threads": context.threads, "dataset": self.dataset.digest(context)}
+        return {"machine": describe(), "threads": context.threads, **self.views.facts(context)}
+
+    def _fit(self, own: Fit) -> Fit:
+        """Boxes are cut as they are, and whole images stretched, to the size that is timed."""
+        if isinstance(own, Box):
+            return msgspec.structs.replace(own, width=self.width, height=self.height)
+        return Stretch(width=self.width, height=self.height)
 
 
 def time_network(

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from zoo.backends import Backend
 from zoo.backends.onnxruntime import OnnxRuntime
 from zoo.context import Context
-from zoo.datasets import Dataset
 from zoo.errors import StepFailed
 from zoo.machine import describe, gpus, isa
 from zoo.models import Model
@@ -25,7 +24,7 @@ from zoo.record import Record
 from zoo.steps import reports
 from zoo.steps.bundle import preprocess
 from zoo.steps.export import load
-from zoo.steps.images import feeds
+from zoo.steps.images import Views
 from zoo.steps.step import Step
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
     """The name of the TorchScript file beside the exported ONNX file."""
     backend: Backend | None = None
     gate: Gate
-    dataset: Dataset
+    views: Views
     images: int
     renamed: dict[str, str] = {}
     """New name -> the name that the output has in the first stage."""
@@ -78,7 +77,7 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
         return ("onnxruntime", "opencv-python-headless", "polygraphy", *runtime)
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `weights`, `exported`, `model` or `model`, `compiled` (and `photos`); writes report.json."""
+        """Reads `weights`, `exported`, `model` or `model`, `compiled` (and `photos`, `boxes`); writes report.json."""
         from polygraphy.comparator import Comparator
 
         from zoo.backends.polygraphy import PolygraphyRunner
@@ -91,7 +90,7 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
             context.report(f"running {stage.name}")
             with stage.open() as runner:
                 bound = next(iter(runner.inputs))
-                tensors = dict(feeds(self.dataset, given.get("photos"), self.images, preprocess(stage.folder), bound, context))
+                tensors = dict(self.views.feeds(given, self.images, preprocess(stage.folder), bound, context))
                 names = list(tensors)
                 computed_in = runner.computed_in
                 results.append(Comparator.run([PolygraphyRunner(runner, stage.name)], data_loader=list(tensors.values())))
@@ -104,13 +103,13 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
             images=len(names),
             machine=describe(),
             computed_in=computed_in,
-            digests={"images": self.dataset.digest(context), **{role: folder.name for role, folder in given.items()}},
+            digests={"images": self.views.dataset.digest(context), **{role: folder.name for role, folder in given.items()}},
         )
         reports.write(report, out)
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The images' digest and the instruction sets that change arithmetic."""
-        return {"dataset": self.dataset.digest(context), "isa": isa(), "gpus": gpus() if self.backend and self.backend.gpu else ()}
+        return {**self.views.facts(context), "isa": isa(), "gpus": gpus() if self.backend and self.backend.gpu else ()}
 
     def verdict(self, artifact: Path) -> str:
         """The worst comparison, where one failed."""

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from zoo.backends import Backend
 from zoo.context import Context
 from zoo.pipelines import Pipeline
+from zoo.pipelines.crops import CropEstimator
 from zoo.pipelines.estimator import Estimator, PoseModel
 from zoo.pose.decoders import Decoder
+from zoo.pose.fits.box import Box
 from zoo.pose.geometry import Turn
+from zoo.pose.people import People
 from zoo.pose.preprocess import Fit, Order
 from zoo.record import Record
 from zoo.steps.bundle import preprocess
@@ -28,12 +34,37 @@ class Part(Record, frozen=True, kw_only=True):
     order: Order
     scales: tuple[float, ...] = (1.0,)
     turns: tuple[Turn, ...] = (0,)
+    flip: bool = False
+    people: People = People()
     decode: Decoder
 
-    def open(self, folder: Path, context: Context, *, name: str = "", batch: int = 1) -> Estimator:
+    @property
+    def of_boxes(self) -> bool:
+        """Whether it looks at boxes."""
+        return isinstance(self.fit, Box)
+
+    def open(self, folder: Path, context: Context, *, name: str = "", batch: int = 1) -> PoseModel:
         """Open the compiled model in `folder`; mean, deviation and colour are those that travel with it."""
         ready = preprocess(folder).with_fit(self.fit, self.order)
-        return Estimator(self.backend.open(folder, threads=context.threads), ready, self.decode, self.scales, self.turns, batch, name)
+        runner = self.backend.open(folder, threads=context.threads)
+        if self.of_boxes:
+            return CropEstimator(runner, ready, self.decode, self.people, self.flip, self.turns, batch, name)
+        return Estimator(runner, ready, self.decode, self.scales, self.turns, batch, name)
+
+    def said(self) -> dict[str, Any]:
+        """All that would make its figures others."""
+        own = {"people": msgspec.to_builtins(self.people)} if self.of_boxes else {}
+        return {
+            "scales": list(self.scales),
+            # said only where there are several: the protocols of networks that are never turned keep their fingerprints
+            **({"turns": list(self.turns)} if self.turns != (0,) else {}),
+            **({"flip": True} if self.flip else {}),
+            "fit": msgspec.to_builtins(self.fit),
+            "order": self.order,
+            **own,
+            # which outputs are read is the network's affair: two networks in one protocol share a table
+            "decode": {key: value for key, value in msgspec.to_builtins(self.decode).items() if key not in self.decode.reads()},
+        }
 
 
 def open_model(compiled: Path, parts: Mapping[str, Part], pipeline: Pipeline | None, context: Context, *, batch: int = 1) -> PoseModel:
