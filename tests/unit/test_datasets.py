@@ -309,3 +309,19 @@ def test_coco_mini_and_calibration_open_and_share_nothing(assets: Path, context:
     assert (len(mini.open(context)), len(folder.open(context))) == (97, 67)
     assert overlap(folder, mini, context) == []
     assert len(overlap(mini, mini, context)) == 97
+
+
+def test_images_that_are_omitted_are_not_there(tree: Context) -> None:
+    fewer = msgspec.structs.replace(VAL2017, omit=(139,))
+    assert fewer.open(tree).ids == [785, 397133]
+    assert fewer.digest(tree) != VAL2017.digest(tree)
+    assert set(fewer.digests(tree)) == {"000000000785.jpg", "000000397133.jpg"}
+    (tree.path("$ZOO_COCO/val2017") / "000000000139.jpg").write_bytes(b"another")
+    assert fewer.digest(tree) == msgspec.structs.replace(VAL2017, omit=(139,)).digest(tree) != VAL2017.digest(tree)
+
+
+def test_omitting_an_image_that_is_not_listed_or_all_of_them_is_an_error(tree: Context) -> None:
+    with pytest.raises(BadAnnotations, match=r"not all listed: 5, 140$"):
+        msgspec.structs.replace(VAL2017, omit=(139, 140, 5)).open(tree)
+    with pytest.raises(BadAnnotations, match="all images are omitted"):
+        msgspec.structs.replace(VAL2017, omit=(139, 785, 397133)).open(tree)

@@ -45,7 +45,7 @@ def test_no_limb_of_one_side_has_a_colour_of_the_other(skeleton: Skeleton) -> No
         side = skeleton.keypoints[end].partition("_")[0]
         if side in sides and colour != (235, 120, 170):  # across the trunk
             sides[side].add(colour)
-    assert bool(sides["left"]) == bool(sides["right"]) == (skeleton.name != "hand_21")
+    assert bool(sides["left"]) == bool(sides["right"]) == (skeleton.name not in ("hand_21", "person"))
     assert not sides["left"] & sides["right"]
 
 
@@ -123,6 +123,16 @@ def test_hands_are_left_behind_on_the_way_to_coco() -> None:
     np.testing.assert_array_equal(coco.keypoints, people(60).keypoints[:, list(SKELETONS["openpose_18"].coco)])
     with pytest.raises(ZooError, match="hand_21 has none of COCO's keypoints"):
         to_coco(people(21), "hand_21")
+
+
+def test_a_detectors_people_have_boxes_and_nothing_else() -> None:
+    person, poses = SKELETONS["person"], Poses.of_boxes(np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([0.5]))
+    assert (person.keypoints, person.limbs, person.parts, person.swaps, person.joint_colours) == ((),) * 5
+    assert len(poses.reordered([])) == 1 and poses.reordered([]).boxes.tolist() == [[1, 2, 3, 4]]
+    assert Poses.of(poses.keypoints, poses.scores, poses.instance_scores).boxes.shape == (1, 4)
+    assert np.isnan(Poses.of(poses.keypoints, poses.scores, poses.instance_scores).boxes).all()
+    with pytest.raises(ZooError, match="person has none of COCO's keypoints"):
+        to_coco(poses, "person")
 
 
 def test_nobody_goes_to_coco() -> None:

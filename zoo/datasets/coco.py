@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,9 @@ class Coco(DatasetBase, frozen=True, kw_only=True, tag="coco"):
         dict[str, str],
         Meta(description="Name -> a file of COCO detections on these images: what `boxes: {type: detections}` names"),
     ] = {}
+    omit: Annotated[
+        tuple[int, ...], Meta(description="Ids of images that are left out, for instance since not everyone in them is annotated")
+    ] = ()
 
     def absent(self, context: Context) -> str:
         try:
@@ -35,9 +39,18 @@ class Coco(DatasetBase, frozen=True, kw_only=True, tag="coco"):
         return ""
 
     def open(self, context: Context, fetched: Path | None = None) -> Images:
-        """The images that the annotation file lists, and no others that lie in the folder."""
+        """The images that the annotation file lists, without those to `omit`, and no others that lie in the folder.
+
+        Raises `BadAnnotations` where one that shall be left out is not listed, or none is left."""
         self.present(context)
-        return annotated(context.path(self.images), context.path(self.annotations))
+        file = context.path(self.annotations)
+        images = annotated(context.path(self.images), file)
+        if unknown := set(self.omit).difference(images.ids):
+            raise BadAnnotations(f"{file}: the images to omit are not all listed: {', '.join(map(str, sorted(unknown)))}")
+        left = tuple(sample for sample in images.samples if sample.id not in self.omit)
+        if not left:
+            raise BadAnnotations(f"{file}: all images are omitted", "leave `omit` away")
+        return replace(images, samples=left)
 
 
 class _Image(msgspec.Struct):

@@ -5,11 +5,12 @@ A metric has `figures` (their names in the order in which people read them; the 
 results) -> {figure: value}`; a figure that the images cannot give is absent.
 """
 
+from zoo.metrics.boxes import CocoBoxes
 from zoo.metrics.coco import CocoOks
 from zoo.metrics.drift import drift
 from zoo.metrics.hands import HandPck
 from zoo.metrics.wholebody import CocoWholebodyHands
 
-Metric = CocoOks | CocoWholebodyHands | HandPck
+Metric = CocoOks | CocoBoxes | CocoWholebodyHands | HandPck
 
-__all__ = ["CocoOks", "CocoWholebodyHands", "HandPck", "Metric", "drift"]
+__all__ = ["CocoBoxes", "CocoOks", "CocoWholebodyHands", "HandPck", "Metric", "drift"]

@@ -47,20 +47,9 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
 
     def judge(self, truth: Truth, detections: Sequence[dict[str, Any]]) -> dict[str, float]:
         """AP, AP50 ... ARL, as `evaluate` gives them, of annotations that have been read."""
-        import numpy as np
-
         evaluation = self._evaluation(truth, detections)
         evaluation.accumulate()
-        precision, recall = evaluation.eval["precision"][..., 0, :, 0], evaluation.eval["recall"][:, 0, :, 0]
-        asked = {"": (slice(None), 0), "50": (0, 0), "75": (5, 0), "M": (slice(None), 1), "L": (slice(None), 2)}
-        figures: dict[str, float] = {}
-        for prefix, values in (("AP", np.moveaxis(precision, -1, 1)), ("AR", recall)):
-            for suffix, where in asked.items():
-                known = values[where]
-                known = known[known > -1]
-                if known.size:
-                    figures[prefix + suffix] = float(known.mean())
-        return figures
+        return summary(evaluation, ("M", "L"))
 
     def paired_difference(
         self,
@@ -105,6 +94,24 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
         evaluation.params.kpt_oks_sigmas = np.array(self.sigmas)
         evaluation.evaluate()
         return evaluation
+
+
+def summary(evaluation: Any, sizes: Sequence[str]) -> dict[str, float]:
+    """AP and AR of an accumulated evaluation of one category and one number of detections: over all thresholds, at 0.50 and 0.75,
+    and of the `sizes` of people, which follow after all sizes in its `areaRng`. What the images cannot give is absent."""
+    import numpy as np
+
+    precision, recall = evaluation.eval["precision"][..., 0, :, 0], evaluation.eval["recall"][:, 0, :, 0]
+    asked: dict[str, tuple[Any, int]] = {"": (slice(None), 0), "50": (0, 0), "75": (5, 0)}
+    asked |= {size: (slice(None), place) for place, size in enumerate(sizes, 1)}
+    figures: dict[str, float] = {}
+    for prefix, values in (("AP", np.moveaxis(precision, -1, 1)), ("AR", recall)):
+        for suffix, where in asked.items():
+            known = values[where]
+            known = known[known > -1]
+            if known.size:
+                figures[prefix + suffix] = float(known.mean())
+    return figures
 
 
 def _evaluated(evaluation: Any, images: int) -> Evaluated:

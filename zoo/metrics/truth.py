@@ -15,8 +15,9 @@ NEEDED = ("area", "bbox", "category_id", "iscrowd")
 class Truth:
     """The annotations of the images that are scored; `ids` are those images, sorted."""
 
-    def __init__(self, path: Path, image_ids: Sequence[int], keypoints: int, part: str = "keypoints") -> None:
-        """Read `path`; `part` is the key of the keypoints: COCO-WholeBody has others for hands, face and feet.
+    def __init__(self, path: Path, image_ids: Sequence[int], keypoints: int | None, part: str = "keypoints") -> None:
+        """Read `path`; `part` is the key of the keypoints: COCO-WholeBody has others for hands, face and feet. None of
+        `keypoints` is for boxes, which need none.
 
         Raises StepFailed where it cannot be read, is no JSON, lacks a key or an image, or its people have another number of
         keypoints than `keypoints`."""
@@ -60,9 +61,11 @@ def _indexed(content: dict[str, Any]) -> Any:
     return index
 
 
-def _trimmed(annotation: dict[str, Any], path: Path, keypoints: int, part: str) -> dict[str, Any]:
-    """An annotation without what OKS does not need: outlines are most of COCO's file."""
+def _trimmed(annotation: dict[str, Any], path: Path, keypoints: int | None, part: str) -> dict[str, Any]:
+    """An annotation without what is not judged: outlines are most of COCO's file."""
     person = {key: annotation[key] for key in (*NEEDED, "image_id")}
+    if keypoints is None:
+        return person
     points = annotation[part]
     if len(points) != 3 * keypoints:
         raise StepFailed(f"{path}: a person with {len(points) / 3:g} keypoints, and the metric has {keypoints} sigmas")

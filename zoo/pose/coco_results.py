@@ -27,10 +27,11 @@ def coco_results(poses: Poses, image_id: int | str) -> list[dict[str, Any]]:
 
 
 def box_results(poses: Poses, image_id: int | str) -> list[dict[str, Any]]:
-    """One COCO detection per person: its box as x, y, width, height."""
+    """One COCO detection per person whose box is known, as x, y, width, height."""
+    known = np.isfinite(poses.boxes).all(axis=1)
     return [
         {"image_id": image_id, "category_id": PERSON, "bbox": [x1, y1, x2 - x1, y2 - y1], "score": float(score)}
-        for (x1, y1, x2, y2), score in zip(poses.boxes.tolist(), poses.instance_scores, strict=True)
+        for (x1, y1, x2, y2), score in zip(poses.boxes[known].tolist(), poses.instance_scores[known], strict=True)
     ]
 
 

@@ -22,7 +22,8 @@ class Poses:
     scores: Floats
     """(N, K) keypoint scores."""
     boxes: Floats
-    """(N, 4) x1, y1, x2, y2: the hull of the present keypoints, or the detector's box."""
+    """(N, 4) x1, y1, x2, y2: the hull of the present keypoints; or the detector's box, counted as COCO's annotations are, from the
+    left and upper edge of the first pixel."""
     instance_scores: Floats
     """(N,) what the protocol ranks a person by."""
 
@@ -36,10 +37,12 @@ class Poses:
 
     @classmethod
     def of(cls, keypoints: Floats, scores: Floats, instance_scores: Floats) -> Poses:
-        """Poses whose boxes are the hulls of their present keypoints."""
-        if not len(keypoints):
-            count = keypoints.shape[1]
+        """Poses whose boxes are the hulls of their present keypoints: of nan where a skeleton has none."""
+        people, count = keypoints.shape[:2]
+        if not people:
             return cls(np.zeros((0, count, 2)), np.zeros((0, count)), np.zeros((0, 4)), np.zeros(0))
+        if not count:
+            return cls(keypoints, scores, np.full((people, 4), np.nan), instance_scores)
         boxes = np.concatenate([np.nanmin(keypoints, axis=1), np.nanmax(keypoints, axis=1)], axis=1)
         return cls(keypoints, scores, boxes, instance_scores)
 

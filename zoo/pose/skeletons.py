@@ -218,6 +218,8 @@ SKELETONS: dict[str, Skeleton] = {
         # OpenPose's hand (Simon et al., 2017): the order that MediaPipe and COCO-WholeBody have as well
         Skeleton("hand_21", _HAND_NAMES, _HAND_LIMBS, _hand_colours("hand"), (), (Part("hand", 0, len(_HAND_NAMES)),)),
         _with_hands("openpose_18_hands", _OPENPOSE),
+        # what detectors find: a box and no keypoints
+        Skeleton("person", (), (), (), (), ()),
     )
 }
 

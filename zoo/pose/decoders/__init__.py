@@ -21,6 +21,7 @@ the frame of the crops what a network said of the mirrored ones: those outputs t
 | maps -> candidate keypoints | peaks.py, gaussian.py, candidates.py |
 | candidates + fields -> limbs | fields.py, connect.py |
 | limbs -> people | assemble.py |
+| a detector's boxes -> people, each found once | boxes.py |
 | outputs by name, held to their shape | outputs.py |
 | what decoders of crops share | crops.py |
 | a map's greatest cell -> a place between cells | refine.py |
@@ -30,9 +31,21 @@ from zoo.pose.decoders.hand_peaks import HandPeaksDecoder
 from zoo.pose.decoders.heatmaps import HeatmapsDecoder
 from zoo.pose.decoders.landmarks import LandmarksDecoder
 from zoo.pose.decoders.paf import PafDecoder
+from zoo.pose.decoders.rtmdet import RtmdetDecoder
 from zoo.pose.decoders.simcc import SimccDecoder
 from zoo.pose.decoders.tf_pose import TfPoseDecoder
+from zoo.pose.decoders.yolox import YoloxDecoder
 
-Decoder = PafDecoder | TfPoseDecoder | HandPeaksDecoder | LandmarksDecoder | SimccDecoder | HeatmapsDecoder
+Decoder = PafDecoder | TfPoseDecoder | HandPeaksDecoder | LandmarksDecoder | SimccDecoder | HeatmapsDecoder | RtmdetDecoder | YoloxDecoder
 
-__all__ = ["Decoder", "HandPeaksDecoder", "HeatmapsDecoder", "LandmarksDecoder", "PafDecoder", "SimccDecoder", "TfPoseDecoder"]
+__all__ = [
+    "Decoder",
+    "HandPeaksDecoder",
+    "HeatmapsDecoder",
+    "LandmarksDecoder",
+    "PafDecoder",
+    "RtmdetDecoder",
+    "SimccDecoder",
+    "TfPoseDecoder",
+    "YoloxDecoder",
+]
