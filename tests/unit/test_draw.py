@@ -193,3 +193,35 @@ def test_no_coordinate_whatever_breaks_a_drawing(keypoints: Any, box: Any, size:
 def test_poses_of_another_skeleton_are_refused() -> None:
     with pytest.raises(ZooError, match="18 keypoints, these poses have 17"):
         draw(grey(), person(nose=(1, 1)), SKELETONS["openpose_18"])
+
+
+# people without keypoints
+
+PERSON = SKELETONS["person"]
+
+
+def test_people_without_keypoints_have_their_boxes_and_scores_drawn() -> None:
+    drawn = draw(grey(), Poses.of_boxes(np.array([[60.0, 50, 140, 130]]), np.array([0.87])), PERSON, opacity=1)
+    changed = (drawn != grey()).any(axis=-1)
+    for row, column in ((90, 60), (90, 139), (50, 130), (129, 100)):  # the middles of the sides
+        assert changed[row, column]
+    assert not changed[60:120, 70:130].any()  # nothing inside of it
+    rows, columns = np.argwhere(changed).T
+    assert columns.min() >= 55 and columns.max() <= 144 and rows.max() <= 134
+    assert changed[30:46, 60:80].any()  # the score stands on its upper side
+
+
+def test_a_box_under_the_threshold_or_unknown_is_not_drawn() -> None:
+    poses = Poses.of_boxes(np.array([[60.0, 50, 140, 130], [np.nan] * 4]), np.array([0.2, 0.9]))
+    np.testing.assert_array_equal(draw(grey(), poses, PERSON, threshold=0.3), grey())
+    assert (draw(grey(), poses, PERSON) != grey()).any()
+
+
+@pytest.mark.parametrize(
+    "box", [(-50, -40, 500, 400), (-1e30, -1e30, 1e30, 1e30), (190, 150, 199, 159), (0, 0, 3, 3), (-90, -90, -50, -50), (5, 5, 5, 5)]
+)
+def test_a_box_may_lie_anywhere(box: tuple[float, ...]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for image in (grey(), grey(1, 1), grey(20, 3)):
+            assert draw(image, Poses.of_boxes(np.array([box], float), np.ones(1)), PERSON).shape == image.shape

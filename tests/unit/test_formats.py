@@ -18,6 +18,7 @@ from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS
 
 BODIES = ("openpose_18", "coco_17", "openpose_18_hands")
+POSED = tuple(sorted(name for name, skeleton in SKELETONS.items() if skeleton.keypoints))
 
 
 def predicted(skeleton: str = "openpose_18", image: str = "a.jpg", **points: tuple[float, float]) -> Prediction:
@@ -76,7 +77,7 @@ def test_a_line_is_image_person_part_index_x_y_score() -> None:
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(SKELETONS)).flatmap(lambda name: st.lists(predictions((name,)), max_size=3, unique_by=lambda one: one.image)))
+@given(st.sampled_from(POSED).flatmap(lambda name: st.lists(predictions((name,)), max_size=3, unique_by=lambda one: one.image)))
 def test_txt_comes_back_as_it_went(given: list[Prediction]) -> None:
     text = txt.write(given)
     text.encode()  # whatever the images are called
@@ -299,3 +300,56 @@ def test_a_prediction_is_of_the_skeleton_that_it_names() -> None:
 def test_a_file_of_one_image_takes_one(name: str) -> None:
     with pytest.raises(ValueError):
         FORMATS[name].write([predicted(nose=(1, 2))] * 2)
+
+
+# people without keypoints
+
+
+def boxed(image: str = "a.jpg", *others: tuple[float, ...]) -> Prediction:
+    """Two people with boxes, one whose box is not known, and `others`."""
+    boxes = np.array([[1.25, 2.5, 31.25, 62.5], [-0.0001, 0, 640, 480.0006], [np.nan] * 4, *others])
+    return Prediction(image, (640, 480), "person", Poses.of_boxes(boxes, np.array([0.75, 0.5, 0.25, *[0.1] * len(others)])))
+
+
+def test_a_box_is_two_lines_of_text_and_comes_back() -> None:
+    text = txt.write([boxed(), boxed("b.jpg", (5, 6, 7, 8))])
+    assert text.splitlines()[:4] == [
+        "a.jpg 0 box 0 1.250 2.500 0.750000",
+        "a.jpg 0 box 1 31.250 62.500 0.750000",
+        "a.jpg 1 box 0 0.000 0.000 0.500000",
+        "a.jpg 1 box 1 640.000 480.001 0.500000",
+    ]
+    back = txt.parse(text, "person")
+    assert list(back) == ["a.jpg", "b.jpg"]
+    assert back["a.jpg"].boxes.tolist() == [[1.25, 2.5, 31.25, 62.5], [0, 0, 640, 480.001]]
+    np.testing.assert_array_equal(back["b.jpg"].boxes[2:], [[np.nan] * 4, [5, 6, 7, 8]])
+    assert back["b.jpg"].instance_scores.tolist() == [0.75, 0.5, 0, 0.1]
+    assert back["b.jpg"].keypoints.shape == (4, 0, 2)
+    with pytest.raises(ZooError, match="line 1 is no keypoint of person"):
+        txt.parse("a.jpg 0 box 2 1 2 0.5", "person")
+
+
+def test_json_has_a_boxs_people_without_keypoints_and_gives_them_back() -> None:
+    given = boxed()
+    content = json.loads(native.write([given]))
+    assert content["names"] == [] and content["people"][0] == {"score": 0.75, "box": [1.25, 2.5, 31.25, 62.5], "keypoints": []}
+    back = native.parse(native.write([given])).poses
+    np.testing.assert_array_equal(back.boxes, given.poses.boxes)
+    assert back.instance_scores.tolist() == [0.75, 0.5, 0.25] and back.keypoints.shape == (3, 0, 2)
+
+
+def test_coco_has_boxes_as_detections() -> None:
+    detections = json.loads(coco.write([boxed("000000000139.jpg")]))
+    assert detections[0] == {"image_id": 139, "category_id": 1, "bbox": [1.25, 2.5, 30, 60], "score": 0.75}
+    assert [one["score"] for one in detections] == [0.75, 0.5]
+
+
+def test_openpose_has_no_boxes() -> None:
+    with pytest.raises(ZooError, match="person has none of COCO's keypoints"):
+        openpose.write([boxed()])
+
+
+@pytest.mark.parametrize("name", ["txt", "json", "coco"])
+def test_nobody_is_written_where_a_detector_finds_nobody(name: str) -> None:
+    nobody = Prediction("a.jpg", (4, 4), "person", Poses.of_boxes(np.zeros((0, 4)), np.zeros(0)))
+    FORMATS[name].write([nobody])

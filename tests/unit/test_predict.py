@@ -61,6 +61,13 @@ class Fake(PoseModel):
         return
 
 
+class Detector(Fake):
+    """Finds one box in every image."""
+
+    def _one(self, width: int) -> Poses:
+        return Poses.of_boxes(np.array([[3.0, 4.0, 20.0, 25.0]]), np.array([0.5]))
+
+
 def image(path: Path, width: int = 40, height: int = 30, seed: int = 0) -> Path:
     picture(path, seed, max(height, 8), max(width, 8))
     if (height, width) != (max(height, 8), max(width, 8)):
@@ -196,6 +203,20 @@ def test_every_format_is_written_and_says_the_same(tmp_path: Path, context: Cont
     results = json.loads(found["predictions.json"])
     assert [one["image_id"] for one in results] == ["a.jpg"] * 2 + ["sub/b.png"] * 3
     assert native.parse(found["json/nobody.json"].decode()).poses.keypoints.shape == (0, 60, 2)
+
+
+def test_a_detectors_people_are_written_and_drawn(tmp_path: Path, context: Context) -> None:
+    samples = gathered([image(tmp_path / "a.png")], tmp_path / "out")
+    writer = Writer(tmp_path / "out", ["txt", "json", "coco"], draw=True)
+    writer.write_all(Detector("person"), samples, 1, context)
+    found = contents(writer.folder)
+    assert found["predictions.txt"].decode().splitlines() == ["a.png 0 box 0 3.000 4.000 0.500000", "a.png 0 box 1 20.000 25.000 0.500000"]
+    assert json.loads(found["predictions.json"])[0]["bbox"] == [3, 4, 17, 21]
+    assert native.parse(found["json/a.json"].decode()).poses.boxes.tolist() == [[3, 4, 20, 25]]
+    picture = cv2.imdecode(np.frombuffer(found["drawn/a.jpg"], np.uint8), cv2.IMREAD_COLOR).astype(int)
+    assert np.abs(picture[15, 3] - cv2.imread(str(tmp_path / "a.png"))[15, 3]).max() > 30
+    with pytest.raises(ZooError, match="person has none of COCO's keypoints"):
+        Writer(tmp_path / "out", ["openpose"]).write_all(Detector("person"), samples, 1, context)
 
 
 def test_no_image_can_be_called_as_another_file_is(tmp_path: Path, context: Context) -> None:

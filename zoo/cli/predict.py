@@ -63,6 +63,9 @@ def command(
       openpose  openpose/sub/a_keypoints.json, in the layout that OpenPose writes
       --draw    drawn/sub/a.jpg
 
+    A person detector has no keypoints: its people have a box and a score. txt gives the box's corners as a part "box" (0 upper
+    left, 1 lower right), coco COCO's detections; openpose cannot say them and is refused.
+
     \b
       zoo predict openpose_mobilenet photos/ --save out --draw
       zoo predict openpose_mobilenet_landmark a.jpg b.jpg --save out --format json --format openpose

@@ -1,4 +1,5 @@
-"""COCO's results: one list for all images, as its evaluation reads it, and COCO-WholeBody's keys for hands beside.
+"""COCO's results: one list for all images, as its evaluation reads it, and COCO-WholeBody's keys for hands beside. People without
+keypoints are COCO's detections, boxes x, y, width, height.
 
 What of it is measured with stands in zoo/pose/coco_results.py.
 """
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from zoo.formats.prediction import Prediction
-from zoo.pose.coco_results import coco_results, triples
+from zoo.pose.coco_results import box_results, coco_results, triples
 from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS, to_coco
 
@@ -26,7 +27,7 @@ HANDS = {"left_hand": "lefthand_kpts", "right_hand": "righthand_kpts"}
 
 
 def write(predictions: Sequence[Prediction]) -> str:
-    """The JSON text of a list with one result per person. Raises ZooError for a skeleton that has none of COCO's keypoints.
+    """The JSON text of a list with one result per person. Raises ZooError for a skeleton whose keypoints are none of COCO's.
 
     `image_id` is the number that a file is called by, as COCO calls its images, or else its name; its name as well where
     others are called by the same number, since evaluations would take them for one image."""
@@ -47,6 +48,8 @@ def _number(name: str) -> int | None:
 def results(prediction: Prediction, image: int | str) -> list[dict[str, Any]]:
     """The people of one image, which is called `image`."""
     poses = _cleaned(prediction)
+    if not SKELETONS[prediction.skeleton].keypoints:
+        return box_results(poses, image)
     entries = coco_results(to_coco(poses, prediction.skeleton), image)
     for name, start, stop in SKELETONS[prediction.skeleton].parts:
         if name in HANDS:

@@ -4,7 +4,8 @@
      "people": [{"score": 7.1, "box": [x1, y1, x2, y2], "keypoints": [[x, y, score], null, ...]}]}
 
 `names` are the skeleton's keypoints, and a person's `keypoints` stand in that order; null is one that was not found, a
-box that is not known, a score that is no number. x and y are image pixels, whole at the middles of pixels.
+box that is not known, a score that is no number. x and y are image pixels, whole at the middles of pixels. A detector's
+people have no keypoints; their boxes are whole at the edges of pixels.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def parse(text: str) -> Prediction:
         if len(person.keypoints) != count:
             raise ZooError(f"people[{number}] has {len(person.keypoints)} keypoints", f"{file.skeleton} has {count}")
     absent = (math.nan, math.nan, 0.0)
-    triples = np.array([[point or absent for point in person.keypoints] for person in file.people], float).reshape(-1, count, 3)
+    triples = np.array([[point or absent for point in person.keypoints] for person in file.people], float).reshape(
+        len(file.people), count, 3
+    )
     boxes = np.array([person.box or (math.nan,) * 4 for person in file.people], float).reshape(-1, 4)
     scores = np.array([math.nan if person.score is None else person.score for person in file.people], float)
     poses = Poses(triples[..., :2], triples[..., 2], boxes, scores)

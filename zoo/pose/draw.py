@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import ZooError
-from zoo.pose.keypoints import Poses
+from zoo.pose.keypoints import Floats, Poses
 from zoo.pose.skeletons import Colour, Skeleton
 
 #: coordinates are handed to OpenCV in 1/16 pixel, so that strokes do not jump from pixel to pixel
@@ -17,6 +17,8 @@ _SHIFT = 4
 _FAR = 1e5
 _WHITE = (255, 255, 255)
 _DARK = (24, 20, 16)
+#: a person of whom nothing but the box is known
+_FOUND = (64, 222, 255)
 
 
 def draw(
@@ -33,7 +35,8 @@ def draw(
 
     A stroke is `thickness` pixels, or by default as wide as the person's size asks for; the fingers of a body's hands
     are as much thinner as the hand is smaller. A keypoint that is absent or scored under `threshold`, and a limb that
-    misses one of its ends, is not drawn. `boxes` adds each person's box.
+    misses one of its ends, is not drawn. `boxes` adds each person's box. Of people whose skeleton has no keypoints the boxes
+    are drawn, with their scores, and none under `threshold`.
     """
     if len(poses) and poses.keypoints.shape[1] != len(skeleton.keypoints):
         raise ZooError(
@@ -42,6 +45,10 @@ def draw(
         )
     canvas = _Canvas(image)
     for person in np.argsort(poses.instance_scores, kind="stable"):
+        if not skeleton.keypoints:
+            if np.isfinite(poses.boxes[person]).all() and poses.instance_scores[person] >= threshold:
+                _found(canvas, poses.boxes[person], float(poses.instance_scores[person]), thickness)
+            continue
         points = np.clip(poses.keypoints[person].astype(np.float64), -_FAR, _FAR)
         shown = np.isfinite(poses.keypoints[person]).all(axis=1) & (poses.scores[person] >= threshold)
         if not shown.any():
@@ -61,6 +68,15 @@ def draw(
                 stroke = _finger(points[among], thickness or whole) if fine else thickness or whole
                 _part(canvas, points, among, skeleton, stroke, fine)
     return canvas.blended(opacity)
+
+
+def _found(canvas: _Canvas, box: Floats, score: float, thickness: float | None) -> None:
+    """A person's box, x1, y1, x2, y2 from the edges of pixels, with the score."""
+    # the centre of a pixel is whole here
+    corners = np.clip(box.astype(np.float64) - 0.5, -_FAR, _FAR)
+    stroke = thickness or _stroke(corners.reshape(2, 2), canvas.image.shape[:2])
+    canvas.box(corners, max(1.5, 0.6 * stroke), _FOUND)
+    canvas.label(f"{score:.2f}", corners[:2], _FOUND)
 
 
 def _part(canvas: _Canvas, points: NDArray[np.float64], shown: NDArray[np.bool_], skeleton: Skeleton, stroke: float, fine: bool) -> None:
@@ -133,12 +149,26 @@ class _Canvas:
         x, y = self._fixed(centre).tolist()
         cv2.circle(self.painted, (x, y), round(radius * 2**_SHIFT), colour, -1, cv2.LINE_AA, _SHIFT)
 
-    def box(self, box: NDArray[np.float64], width: float) -> None:
+    def box(self, box: NDArray[np.float64], width: float, inner: Colour = _WHITE) -> None:
         x1, y1, x2, y2 = box
         corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]])
-        for colour, wide in ((_DARK, width + 1.5), (_WHITE, width)):
+        for colour, wide in ((_DARK, width + 1.5), (inner, width)):
             for start, end in pairwise(corners):
                 self.bar(start, end, wide, colour)
+
+    def label(self, text: str, corner: NDArray[np.float64], colour: Colour) -> None:
+        """Text on a plate that stands on `corner`, or hangs from it where there is no room above; within the image."""
+        import cv2
+
+        rows, columns = self.image.shape[:2]
+        font, scale = cv2.FONT_HERSHEY_SIMPLEX, float(np.clip(np.hypot(rows, columns) / 1600, 0.4, 1.6))
+        bold = max(1, round(1.6 * scale))
+        (width, height), below = cv2.getTextSize(text, font, scale, bold)
+        left = int(np.clip(corner[0], 0, max(0, columns - width - below)))
+        bottom = int(corner[1]) if corner[1] >= height + below else int(max(corner[1], 0)) + height + below
+        bottom = min(bottom, rows - 1)
+        cv2.rectangle(self.painted, (left, bottom - height - below), (left + width + below, bottom), colour, -1)
+        cv2.putText(self.painted, text, (left + below // 2, bottom - below // 2), font, scale, _DARK, bold, cv2.LINE_AA)
 
     def blended(self, opacity: float) -> NDArray[np.uint8]:
         import cv2
