@@ -25,13 +25,13 @@ def take(outputs: Mapping[str, NDArray[Any]], name: str, count: int | None, chan
 
 
 def whole(outputs: Mapping[str, NDArray[Any]], name: str, *shape: int) -> NDArray[Any]:
-    """The output `name`, (1, *shape), of one image -> without its first axis: a view, read only.
+    """The output `name`, (1, *shape), of one image -> without its first axis: it may be a view, read only.
 
     Raises StepFailed when there is no such output, or when it is of another shape."""
     output = _named(outputs, name)
     if output.shape != (1, *shape):
         raise StepFailed(f"the output {name!r} has the shape {list(output.shape)}", f"the decoder needs {[1, *shape]} for this input")
-    return output[0]
+    return output.reshape(shape)
 
 
 def _named(outputs: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
