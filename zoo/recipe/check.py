@@ -11,6 +11,7 @@ from zoo.errors import Problem
 from zoo.pipelines.estimator import MultiScale, Turning
 from zoo.pose.decoders import Decoder
 from zoo.pose.skeletons import SKELETONS
+from zoo.recipe.boxed import boxed
 from zoo.recipe.faults import Fault, misnamed, protocols, unknown
 from zoo.recipe.model import Recipe, Scales, Turns, Workspace
 from zoo.recipe.sizes import channels, fixed_sizes, shapes
@@ -160,5 +161,5 @@ def _outputs(outputs: Mapping[str, int | None], edits: Sequence[Edit]) -> dict[s
 
 #: each in turn; one that needs a part which has a fault of its own says what it knows by then
 CHECKS: tuple[Callable[[Recipe, Workspace], Iterator[Fault]], ...] = (
-    _targets, _calibration, channels, shapes, fixed_sizes, _weights, _decoding, _scales, _turns, _evaluate,
+    _targets, _calibration, channels, shapes, fixed_sizes, _weights, _decoding, _scales, _turns, boxed, _evaluate,
 )  # fmt: skip
