@@ -19,6 +19,7 @@ import pytest
 from zoo import api, errors
 from zoo.cli import COMMANDS, cli, reference, run
 from zoo.document import parse, read
+from zoo.models import OnnxGraph
 from zoo.pose.decoders import Decoder
 from zoo.recipe.check import problems
 from zoo.recipe.composite import PipelineRecipe
@@ -224,6 +225,11 @@ def test_every_noun_is_defined_in_the_file_that_is_named_for_it() -> None:
         code = "".join((ROOT / file).read_text(encoding="utf-8") for file in re.findall(r"`(zoo/[\w/]+\.py)`", where))
         for name in names.split(", "):
             assert re.search(rf"^(class {name}\b|{name} = )", code, re.M), f"{name} is not in {where}"
+
+
+def test_the_fields_of_a_model_that_is_an_onnx_file_are_all_told() -> None:
+    told = [row[0].strip("`") for row in rows(ROOT / "docs/recipes.md", "field of `model`")]
+    assert told == list(OnnxGraph.__struct_fields__)
 
 
 def test_the_layers_are_those_that_are_enforced() -> None:

@@ -34,13 +34,13 @@ class Compiled(Record, frozen=True, kw_only=True):
     outputs: Annotated[tuple[str, ...], Meta(description="the outputs' names, in the graph's order")]
 
 
-def read_model(folder: Path) -> onnx.ModelProto:
+def read_model(folder: Path, file: str = MODEL) -> onnx.ModelProto:
     """`model.onnx` of an artifact. Raises StepFailed where there is none."""
     import onnx
 
-    if not (folder / MODEL).is_file():
-        raise StepFailed(f"there is no {MODEL} in {folder.name}", "compile an artifact of an export, edit, fp16 or int8 step")
-    return onnx.load(folder / MODEL)
+    if not (folder / file).is_file():
+        raise StepFailed(f"there is no {file} in {folder.name}", "compile an artifact of an export, edit, fp16 or int8 step")
+    return onnx.load(folder / file)
 
 
 def publish(model_dir: Path, out: Path, record: Compiled) -> None:

@@ -66,16 +66,17 @@ class OnnxRuntime(Choice, frozen=True, kw_only=True, tag="onnxruntime"):
         names = tuple(value.name for value in model.graph.output)
         publish(model_dir, out, Compiled(backend="onnxruntime", precision=precision, outputs=names))
 
-    def open(self, folder: Path, *, threads: int, shape: Mapping[str, Shape] | None = None) -> Runner:
-        """Open model.onnx, for one input `shape` only where given. Any folder with a model.onnx will do. Raises StepFailed."""
-        return OnnxRuntimeRunner(folder, threads, shape)
+    def open(self, folder: Path, *, threads: int, shape: Mapping[str, Shape] | None = None, file: str = MODEL) -> Runner:
+        """Open the ONNX `file`, for one input `shape` only where given. Any folder that holds it will do. Raises StepFailed."""
+        return OnnxRuntimeRunner(folder, threads, shape, file)
 
 
 class OnnxRuntimeRunner(Runner):
     """An ONNX Runtime session."""
 
-    def __init__(self, folder: Path, threads: int, shape: Mapping[str, Shape] | None = None) -> None:
+    def __init__(self, folder: Path, threads: int, shape: Mapping[str, Shape] | None = None, file: str = MODEL) -> None:
         self._folder = folder
+        self._file = file
         self._shape = shape
         self._threads = threads
         self._session = self._load(self._options())
@@ -104,7 +105,7 @@ class OnnxRuntimeRunner(Runner):
                 known = [types[name] for name in node.input if types.get(name)]
                 name = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(known[0])).name if known else "unknown"
                 counts[PRECISIONS.get(name, name)] += 1
-        half = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in read_model(self._folder).graph.initializer)
+        half = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in read_model(self._folder, self._file).graph.initializer)
         if half and "fp16" not in counts:
             return f"{summary(counts)} (a float16 file, cast)"
         return summary(counts)
@@ -134,14 +135,14 @@ class OnnxRuntimeRunner(Runner):
     def _load(self, options: Any) -> Any:
         import onnxruntime
 
-        path = self._folder / MODEL
+        path = self._folder / self._file
         source: str | bytes = str(path)
         if self._shape:
-            model = read_model(self._folder)
+            model = read_model(self._folder, self._file)
             fix(model, single(self._shape, input_names(model)))
             source = model.SerializeToString()
         elif not path.is_file():
-            raise StepFailed(f"there is no {MODEL} in {self._folder.name}", "build it again: `zoo build --again`")
+            raise StepFailed(f"there is no {self._file} in {self._folder.name}", "build it again: `zoo build --again`")
         try:
             return onnxruntime.InferenceSession(
                 source,

@@ -15,13 +15,14 @@ from zoo.engine.joint import parts_on
 from zoo.engine.plan import plan
 from zoo.engine.wish import Wish
 from zoo.errors import UsageError
+from zoo.models import OnnxGraph
 from zoo.recipe.composite import AnyRecipe, Composite
 from zoo.recipe.model import Recipe
 from zoo.recipe.origin import of_file
 from zoo.recipe.overlaps import shared
 from zoo.sources import LocalFile, Source
 from zoo.sources.local import LocalFileEntry
-from zoo.weights import OpenVinoReader, PthReader
+from zoo.weights import OnnxReader, OpenVinoReader, PthReader, Reader
 
 
 def actions_for(
@@ -96,9 +97,14 @@ def own_file(recipe: Recipe, weights: str) -> Source:
     if path.suffix == ".xml":
         binary = path.with_suffix(".bin")
         entries += (LocalFileEntry(name=binary.name, path=str(binary)),)
+    if (path.suffix == ".onnx") != isinstance(recipe.model, OnnxGraph):
+        takes = (
+            "is an ONNX file, and takes no other" if path.suffix != ".onnx" else "has weights of its own network, and takes no ONNX file"
+        )
+        raise UsageError(f"{path.name} is not for {recipe.name}: that {takes}", f"its own: {recipe.weights[0].describe()}")
     declared = [source.reader for source in recipe.weights if source.reader]
     (terms,) = of_file(path).made_of
-    reader: OpenVinoReader | PthReader = PthReader(file=path.name)
+    reader: Reader = OnnxReader(file=path.name) if path.suffix == ".onnx" else PthReader(file=path.name)
     if path.suffix in {".xml", ".pb"}:
         known = next((r for r in declared if isinstance(r, OpenVinoReader)), None)
         if known is None:

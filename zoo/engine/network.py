@@ -17,10 +17,12 @@ from zoo.datasets import Dataset
 from zoo.edits import Edit, Rename
 from zoo.engine.action import Action
 from zoo.engine.wish import Plan, Wish
+from zoo.models import OnnxGraph
 from zoo.pipelines import Pipeline
 from zoo.pose.fits.box import Box
 from zoo.recipe.model import Calibration, Evaluation, Protocol, Recipe, Target, TargetOptions, Workspace
 from zoo.steps.accuracy import MeasureAccuracy
+from zoo.steps.adopt import AdoptOnnx
 from zoo.steps.boxes import FindBoxes
 from zoo.steps.compile import Compile
 from zoo.steps.edit import EditOnnx
@@ -32,6 +34,7 @@ from zoo.steps.int8 import Int8
 from zoo.steps.latency import MeasureLatency
 from zoo.steps.parity import Gate, MeasureParity
 from zoo.steps.part import ALONE, Part
+from zoo.steps.step import Step
 
 PARITY_IMAGES = 3
 
@@ -41,13 +44,7 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
     workspace = story.workspace
 
     weights = fetch(story, recipe, wish)
-    exported = story.add(
-        Action(
-            f"{recipe.name}/export",
-            ExportOnnx(model=recipe.model, export=recipe.export, preprocess=recipe.preprocess),
-            {"weights": weights},
-        )
-    )
+    exported = story.add(Action(f"{recipe.name}/export", export(recipe), {"weights": weights}))
     model = story.add(Action(f"{recipe.name}/edit", EditOnnx(edits=recipe.edits), {"model": exported}))
     views = parity_views(recipe, workspace, context, wish)
     seen = shown(story, views, context, wish) if views else {}
@@ -98,6 +95,13 @@ def fetch(story: Plan, recipe: Recipe, wish: Wish) -> str:
     terms = recipe.licences
     step = FetchWeights(owner=recipe.name, sources=sources, licence=terms.weights, use=terms.use, rehearse=wish.rehearse)
     return story.add(Action(f"{recipe.name}/fetch", step))
+
+
+def export(recipe: Recipe) -> Step:
+    """What makes the ONNX file: an export of the PyTorch module, or the published file itself."""
+    if isinstance(recipe.model, OnnxGraph):
+        return AdoptOnnx(model=recipe.model, export=recipe.export, preprocess=recipe.preprocess)
+    return ExportOnnx(model=recipe.model, export=recipe.export, preprocess=recipe.preprocess)
 
 
 def build(story: Plan, recipe: Recipe, name: str, model: str, context: Context, wish: Wish) -> str:

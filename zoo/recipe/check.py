@@ -8,6 +8,7 @@ from contextlib import suppress
 from zoo.document import Document
 from zoo.edits import Edit, KeepOutputs, Rename
 from zoo.errors import Problem
+from zoo.models import OnnxGraph
 from zoo.pipelines.estimator import MultiScale, Turning
 from zoo.pose.decoders import Decoder
 from zoo.pose.skeletons import SKELETONS
@@ -17,6 +18,7 @@ from zoo.recipe.model import Recipe, Scales, Turns, Workspace
 from zoo.recipe.sizes import channels, fixed_sizes, shapes
 from zoo.recipe.sound import UNSOUND, Unsound, evaluations
 from zoo.steps.parity import Gate
+from zoo.weights import OnnxReader
 
 
 def problems(document: Document, recipe: Recipe, workspace: Workspace) -> list[Problem]:
@@ -83,6 +85,14 @@ def _weights(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
             yield ("weights", index), "say with `reader:` how these files become a state dict, as in {type: pth, file: NAME}"
         elif source.reader.file not in names:
             yield ("weights", index, "reader", "file"), unknown("file", source.reader.file, names)
+    # last: where the model has a fault of its own the rest is said already
+    whole = isinstance(recipe.model, OnnxGraph)
+    for index, source in enumerate(recipe.weights):
+        if source.reader and isinstance(source.reader, OnnxReader) != whole:
+            takes = "the graph itself, as {type: onnx, file: NAME.onnx} reads it" if whole else "a state dict, and an ONNX file gives none"
+            yield ("weights", index, "reader"), f"this model takes {takes}"
+    if whole and recipe.export.torchscript:
+        yield ("export", "torchscript"), "a model that is an ONNX file has no PyTorch module to trace"
 
 
 def _decoders(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], Decoder]]:

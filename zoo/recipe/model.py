@@ -156,7 +156,9 @@ class Target(Record, frozen=True, kw_only=True):
 class Gates(Record, frozen=True, kw_only=True):
     """The parity that is asked for where a recipe says nothing else."""
 
-    export: Annotated[Gate, Meta(description="PyTorch against the exported and the edited ONNX")] = Gate(relative=1e-4)
+    export: Annotated[Gate, Meta(description="the original (PyTorch, or the published ONNX) against the exported and the edited ONNX")] = (
+        Gate(relative=1e-4)
+    )
     fp32: Annotated[Gate, Meta(description="the edited ONNX against fp32 targets")] = Gate(relative=1e-3)
     fp16: Annotated[Gate, Meta(description="against fp16 targets")] = Gate(snr=40.0)
     bf16: Annotated[Gate, Meta(description="against bf16 targets")] = Gate(snr=40.0)

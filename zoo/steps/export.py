@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from zoo.context import Context
 from zoo.measure.isolated import run_isolated
-from zoo.models import Model
+from zoo.models.base import Architecture
 from zoo.optional import require
 from zoo.pose.preprocess import Preprocess
 from zoo.record import Record
@@ -19,6 +19,7 @@ from zoo.steps import torchscript
 from zoo.steps.bundle import Bundle
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
+from zoo.weights.onnx import OnnxReader
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +49,7 @@ class Export(Record, frozen=True, kw_only=True):
 class ExportOnnx(Step, frozen=True, kw_only=True, tag="export"):
     """Build the module, load the weights strictly, write `model.onnx` with its records beside it, and TorchScript."""
 
-    model: Model
+    model: Architecture
     export: Export
     preprocess: Preprocess
 
@@ -89,13 +90,13 @@ class ExportOnnx(Step, frozen=True, kw_only=True, tag="export"):
             run_isolated(trace, self.model, given["weights"], self.export, out, bundle.said(), context=context)
 
 
-def trace(model: Model, weights: Path, export: Export, out: Path, said: Mapping[str, str], context: Context) -> None:
+def trace(model: Architecture, weights: Path, export: Export, out: Path, said: Mapping[str, str], context: Context) -> None:
     """Write the TorchScript file."""
     module, _ = load(model, weights, context)
     torchscript.write(module, export.shape, out / export.torchscript, said)
 
 
-def load(model: Model, folder: Path, context: Context) -> tuple[torch.nn.Module, Provenance]:
+def load(model: Architecture, folder: Path, context: Context) -> tuple[torch.nn.Module, Provenance]:
     """The module of `model` with the weights in the artifact `folder`, ready to run.
 
     Raises StepFailed where keys are missing or left over, or a file is not plain tensors.
@@ -109,8 +110,8 @@ def load(model: Model, folder: Path, context: Context) -> tuple[torch.nn.Module,
         state: Mapping[str, Any] = seeded_state(layout, model.gains)
     else:
         context.report("reading the weights")
-        if provenance.reader is None:
-            raise AssertionError("weights without a reader")
+        if provenance.reader is None or isinstance(provenance.reader, OnnxReader):
+            raise AssertionError("weights that are no state dict")
         state = provenance.reader.read(folder)
     model.load(module, state)
     return module, provenance

@@ -12,10 +12,11 @@ from zoo.errors import MissingTool, WeightsUnreachable
 from zoo.files import digest_file
 from zoo.licence import Use
 from zoo.sources import LocalFile, Source
-from zoo.sources.fetch import FILES_HINT, fetch
+from zoo.sources.fetch import FILES_HINT, WEIGHTS_HINT, WHOLE_HINT, fetch
 from zoo.sources.lock import of_recipe
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
+from zoo.weights.onnx import OnnxReader
 
 
 class FetchWeights(Step, frozen=True, kw_only=True, tag="fetch"):
@@ -29,11 +30,13 @@ class FetchWeights(Step, frozen=True, kw_only=True, tag="fetch"):
     rehearse: bool = False
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Writes the files and provenance.json. Raises WeightsUnreachable, or takes none where `rehearse`."""
+        """Writes the files and provenance.json. Raises WeightsUnreachable, or takes none where `rehearse` and they can be seeded."""
+        # the file is the network: nothing of it is known without it, and so nothing can be seeded
+        whole = any(isinstance(source.reader, OnnxReader) for source in self.sources)
         try:
-            found = fetch(self.sources, out, context, self.locked(context.lock))
+            found = fetch(self.sources, out, context, self.locked(context.lock), hint=WHOLE_HINT if whole else WEIGHTS_HINT)
         except WeightsUnreachable:
-            if not self.rehearse:
+            if whole or not self.rehearse:
                 raise
             # what is seeded is nobody's: the terms of the weights that could not be had are not its terms
             seeded = "seeded, for a rehearsal"

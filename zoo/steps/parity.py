@@ -20,8 +20,10 @@ from zoo.context import Context
 from zoo.errors import StepFailed
 from zoo.machine import describe, gpus, isa
 from zoo.models import Model
+from zoo.models.onnx_graph import OnnxGraph
 from zoo.record import Record
 from zoo.steps import reports
+from zoo.steps.adopt import published
 from zoo.steps.bundle import preprocess
 from zoo.steps.export import load
 from zoo.steps.images import Views
@@ -58,7 +60,8 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
     """Run every stage on the same images and hold each against the first.
 
     With `model`, the first is the PyTorch module and the others the exported and the edited ONNX file, and the exported
-    TorchScript file where there is one; with `backend`, the first is the edited ONNX file and the other the compiled target.
+    TorchScript file where there is one; of a model that is an ONNX file the first is that file, untouched. With `backend`,
+    the first is the edited ONNX file and the other the compiled target.
     """
 
     model: Model | None = None
@@ -73,7 +76,7 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
 
     def tools(self) -> tuple[str, ...]:
         """The distributions whose versions change the outcome."""
-        runtime = self.backend.tools if self.backend else ("torch",)
+        runtime = self.backend.tools if self.backend else () if isinstance(self.model, OnnxGraph) else ("torch",)
         return ("onnxruntime", "opencv-python-headless", "polygraphy", *runtime)
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
@@ -124,6 +127,10 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
         def onnx(name: str, folder: Path) -> Stage:
             return Stage(name, partial(plain.open, folder, threads=context.threads), folder)
 
+        if isinstance(self.model, OnnxGraph):
+            # the artifact of weights has no preprocess.json: what the export has is the recipe's own
+            original = Stage("published ONNX", partial(published, given["weights"], context), given["exported"])
+            return (original, onnx("exported ONNX", given["exported"]), onnx("edited ONNX", given["model"]))
         if self.model:
             from zoo.backends.torch import Torch
 

@@ -1,8 +1,9 @@
-"""How weights are read: files of others -> the state dict of our module."""
+"""How weights are read: files of others -> the state dict of our module, or the published graph itself."""
 
+from zoo.weights.onnx import OnnxReader
 from zoo.weights.openvino import OpenVinoReader
 from zoo.weights.pth import PthReader
 
-Reader = PthReader | OpenVinoReader
+Reader = PthReader | OpenVinoReader | OnnxReader
 
-__all__ = ["OpenVinoReader", "PthReader", "Reader"]
+__all__ = ["OnnxReader", "OpenVinoReader", "PthReader", "Reader"]
