@@ -51,7 +51,8 @@ def test_the_recipe_of_these_tests_has_no_fault(small: Small) -> None:
 
 CASES = {
     "a protocol without boxes": (
-        (GIVEN, ""), "- protocol: given", 2, "evaluate[0]", "the network looks at boxes: say with `boxes:` whose, as in {type: annotations}",
+        (GIVEN, ""),
+        "- protocol: given", 2, "evaluate[0]", "the network looks at boxes: say with `boxes:` whose, as in {type: annotations}",
     ),
     "a calibration without boxes": (
         (", boxes: {type: annotations}}", "}"), "calibration: {", 13, "calibration", "the network looks at boxes",
@@ -84,7 +85,8 @@ CASES = {
         "flip: true", 6, "evaluate[0].flip", "only networks that look at boxes are run on mirrored crops",
     ),
     "people who cannot be compared": (
-        ("people: {nms: none}\n", "people: {nms: oks}\n"), "{nms: oks}", 0, "people", "hand_21 has no sigmas to compare people with: say `people: {nms: none}`",
+        ("people: {nms: none}\n", "people: {nms: oks}\n"),
+        "{nms: oks}", 0, "people", "hand_21 has no sigmas to compare people with: say `people: {nms: none}`",
     ),
 }  # fmt: skip
 
