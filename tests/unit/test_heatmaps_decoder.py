@@ -131,13 +131,21 @@ def test_cells_become_pixels_in_the_proportion_of_the_sizes() -> None:
     assert poses.instance_scores[0] == pytest.approx(0.7)
 
 
-def test_dark_stays_where_the_smoothed_map_is_not_positive_or_flat() -> None:
-    lone = np.full((3, 20, 20), -1, np.float32)
-    lone[0, 10, 10] = 1
-    lone[1] = 1
-    cells = np.array([[10, 10], [9, 9], [1, 9]])
+def test_dark_stays_where_the_smoothed_map_is_not_positive() -> None:
+    lone = np.full((2, 20, 20), -1, np.float32)
+    lone[:, 10, 10] = 1
+    cells = np.array([[10, 10], [1, 9]])
     assert dark(lone, cells, 3).tolist() == cells.tolist()
     assert dark(lone[:0], cells[:0], 3).shape == (0, 2)
+
+
+@pytest.mark.parametrize("kernel", [3, 7, 11, 21])
+def test_dark_stays_where_the_map_is_flat_but_for_rounding(kernel: int) -> None:
+    """Along both diagonals, where what cancels is summed in different orders; and everywhere."""
+    y, x = np.mgrid[:60, :60]
+    planes = np.stack([np.exp(-((x + y - 61) ** 2) / 90), np.exp(-((x - y + 1) ** 2) / 90), np.full((60, 60), 0.3)]).astype(np.float32)
+    cells = np.array([[30, 30], [29, 31], [31, 29]])
+    assert dark(planes, cells, kernel).tolist() == cells.tolist()
 
 
 def test_a_mirrored_target_says_the_same_of_the_crop() -> None:
