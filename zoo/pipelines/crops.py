@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.backends.runner import Runner
-from zoo.errors import StepFailed
+from zoo.errors import StepFailed, ZooError
 from zoo.pipelines.estimator import Image, PoseModel, Stopwatch, Turning, run
 from zoo.pose.geometry import Affine, Turn, View, turned
 from zoo.pose.keypoints import Poses
@@ -78,7 +78,9 @@ class CropEstimator(PoseModel):
         watch = watch or Stopwatch()
         stage = f"{self.name} " if self.name else ""
         given = [_whole(image) for image in images] if boxes is None else boxes
-        owners = np.repeat(np.arange(len(images)), [len(one) for one in given])
+        if len(given) != len(images):
+            raise ZooError(f"there are boxes for {len(given)} images and not for {len(images)}", "an image without any has boxes (0, 4)")
+        owners = np.repeat(np.arange(len(images)), np.array([len(one) for one in given], np.intp))
         cut = np.concatenate([one.boxes for one in given]) if len(owners) else np.zeros((0, 4))
         keypoints, scores, areas = self._nobody(len(owners))
         size = next(iter(self.runner.inputs.values())).shape[0] or self.batch

@@ -92,8 +92,14 @@ class PoseModel(ABC):
         """The people in `image` (H, W, 3), uint8 BGR as cv2.imread gives it, in its own pixels; for a model that looks at boxes,
         the people in `boxes` (N, 4) x1, y1, x2, y2.
 
-        Raises ZooError as `many` does."""
-        return self.many([image], boxes=None if boxes is None else [Poses.of_boxes(np.asarray(boxes), np.ones(len(boxes)))])[0]
+        Raises ZooError as `many` does, and where `boxes` are of another shape."""
+        if boxes is None:
+            return self.many([image])[0]
+        corners = np.asarray(boxes, np.float64)
+        corners = corners if corners.size else corners.reshape(0, 4)
+        if corners.ndim != 2 or corners.shape[1] != 4:
+            raise ZooError(f"boxes are an array (N, 4) of x1, y1, x2, y2, these have the shape {corners.shape}", "one box is (1, 4)")
+        return self.many([image], boxes=[Poses.of_boxes(corners, np.ones(len(corners)))])[0]
 
     def __enter__(self) -> Self:
         return self
