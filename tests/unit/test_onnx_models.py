@@ -352,6 +352,20 @@ def test_a_network_of_ours_takes_no_onnx_file(small: Small, zoo: Zoo) -> None:
     assert "weights[0].reader: this model takes a state dict, and an ONNX file gives none\n" in zoo("check", "tiny").out
 
 
+def test_a_transposed_convolution_between_dequantised_tensors_is_known_to_compute_in_float32(context: Context) -> None:
+    weight = numpy_helper.from_array(np.random.default_rng(0).normal(0, 0.2, (4, 4, 2, 2)).astype(np.float32), "up")
+    node = helper.make_node("ConvTranspose", ["maps", "up"], ["larger"], "deconv", kernel_shape=[2, 2], strides=[2, 2])
+    model = graph(more=[node], outputs=["larger"])
+    model.graph.initializer.append(weight)
+    for axis in (2, 3):
+        model.graph.output[-1].type.tensor_type.shape.dim[axis].dim_value = 8
+    onnx.save(adopt(model, context, outputs={"larger": 4}).graph, context.root / "float.onnx")
+    noise = {"image": np.random.default_rng(0).normal(0, 1, (1, 3, 8, 8)).astype(np.float32)}
+    quantize(context.root / "float.onnx", context.root / "model.onnx", [noise], calibrator=MinMax(), scheme="u8s8", context=context)
+    with OnnxRuntime().open(context.root, threads=1) as runner:
+        assert runner.computed_in in ("int8 (1 of 2), fp32", "fp32 (1 of 2), int8")
+
+
 #: outputs, input, size and preprocessing of the reference files
 FILES = {
     "rtmdet-nano-person-320": ({"1211": 5, "1213": 5, "1215": 5}, 320, 320),

@@ -97,6 +97,9 @@ class OnnxRuntimeRunner(Runner):
         constants = {tensor.name: tensor.data_type for tensor in graph.initializer}
         values = (*graph.value_info, *graph.input, *graph.output)
         types = {**{value.name: value.type.tensor_type.elem_type for value in values}, **constants}
+        # ONNX Runtime writes no types of inner tensors; what is dequantised has that of its scale
+        dequantised = (node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[1] in constants)
+        types |= {node.output[0]: constants[node.input[1]] for node in dequantised}
         counts: Counter[str] = Counter()
         for node in graph.node:
             if node.op_type in INTEGER:
