@@ -69,6 +69,26 @@ def test_computed_scales_of_a_resize_are_brought_back_to_float32(compute: Any) -
     np.testing.assert_allclose(compute(half(model), image())["z"], compute(model, image())["z"], atol=0.01)
 
 
+def test_sums_of_squares_are_computed_in_float32(compute: Any) -> None:
+    nodes = [
+        helper.make_node("Mul", ["x", "factor"], ["y"], "mul"),
+        helper.make_node("ReduceL2", ["y"], ["norm"], "norm", axes=[1], keepdims=1),
+        helper.make_node("Div", ["y", "norm"], ["z"], "div"),
+    ]
+    factor = numpy_helper.from_array(np.array(300, np.float32), "factor")
+    outputs = [helper.make_tensor_value_info(name, 1, [1, size, 12, 16]) for name, size in (("norm", 1), ("z", 3))]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", 1, [1, 3, 12, 16])], outputs, [factor])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    result = half(model)
+    types = {value.name: value.type.tensor_type.elem_type for value in onnx.shape_inference.infer_shapes(result).graph.value_info}
+    norm, div = (next(node for node in result.graph.node if node.name == name) for name in ("norm", "div"))
+    assert {types[name] for name in (*norm.input, *norm.output)} == {TensorProto.FLOAT}
+    assert {types[name] for name in div.input} == {TensorProto.FLOAT16}
+    wanted = compute(model, image())
+    for name, found in compute(result, image()).items():
+        np.testing.assert_allclose(found, wanted[name], rtol=0.01)
+
+
 def test_a_constant_beyond_float16_is_refused_and_named(network: Any) -> None:
     model = onnx.ModelProto()
     model.CopyFrom(network)

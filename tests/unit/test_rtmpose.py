@@ -10,12 +10,18 @@ import msgspec
 import numpy as np
 import pytest
 
+from zoo.backends import TensorRtRtx
+from zoo.calibrators import MinMax
+from zoo.calibrators.quantize import quantize
 from zoo.context import Context
+from zoo.edits import OnnxSim
+from zoo.edits.half import half
 from zoo.errors import StepFailed
 from zoo.models import Model, RtmPose
 from zoo.models.rtmpose import VARIANTS
 from zoo.pose.fits import Stretch
 from zoo.pose.preprocess import Preprocess
+from zoo.steps.bundle import Bundle
 from zoo.steps.export import Export, ExportOnnx, load
 from zoo.steps.provenance import Provenance
 from zoo.weights import PthReader
@@ -86,17 +92,23 @@ def test_crops_of_a_batch_do_not_see_each_other(tiny: Any) -> None:
     assert not torch.allclose(alone[0]["simcc_x"], alone[1]["simcc_x"], rtol=0.1)
 
 
-def test_exported_graph_takes_any_batch_and_computes_the_same(tiny: Any, folder: Path, tmp_path: Path) -> None:
-    import onnxruntime
-
-    record = RtmPose(variant="t")
+@pytest.fixture(scope="module")
+def exported(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest network as ONNX, with the weights of `tiny`."""
+    path = tmp_path_factory.mktemp("exported")
     step = ExportOnnx(
-        model=record,
+        model=RtmPose(variant="t"),
         export=Export(input="input", shape=(1, 3, 256, 192), dynamic=("batch",)),
         preprocess=Preprocess(fit=Stretch(width=192, height=256)),
     )
-    step.run({"weights": folder}, tmp_path, Context(root=tmp_path, cache=tmp_path))
-    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    step.run({"weights": folder}, path, Context(root=path, cache=path))
+    return path
+
+
+def test_exported_graph_takes_any_batch_and_computes_the_same(tiny: Any, exported: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(exported / "model.onnx"), providers=["CPUExecutionProvider"])
     assert [(value.name, value.shape) for value in (*session.get_inputs(), *session.get_outputs())] == [
         ("input", ["batch", 3, 256, 192]),
         ("simcc_x", ["batch", 17, 384]),
@@ -106,6 +118,48 @@ def test_exported_graph_takes_any_batch_and_computes_the_same(tiny: Any, folder:
         wanted = run(tiny, crops(count))
         for name, value in zip(wanted, session.run(None, {"input": crops(count).numpy()}), strict=True):
             assert np.abs(value - wanted[name].numpy()).max() <= 1e-4 * wanted[name].abs().max(), name
+
+
+def noise(found: Any, wanted: Any) -> float:
+    """In parts of the power of `wanted`."""
+    return float(((found - wanted) ** 2).mean() / (wanted**2).mean())
+
+
+def test_graph_keeps_what_it_computes_in_fewer_bits(exported: Path, compute: Any, tmp_path: Path, context: Context) -> None:
+    import onnx
+
+    bundle = Bundle.read(exported)
+    graph, _ = OnnxSim().apply(bundle.graph, bundle.preprocess)
+    onnx.save(graph, tmp_path / "model.onnx")
+    image = crops(2).numpy()
+    wanted = compute(graph, image)
+    halved = half(graph)
+    assert all(noise(value, wanted[name]) < 1e-4 for name, value in compute(halved, image).items())
+    for scheme in ("u8s8", "s8s8"):
+        feeds = ({"input": crop[None]} for crop in image)
+        quantize(
+            tmp_path / "model.onnx",
+            tmp_path / f"{scheme}.onnx",
+            feeds,
+            calibrator=MinMax(),
+            scheme=scheme,
+            keep=["/head/*"],
+            context=context,
+        )
+        for name, value in compute(onnx.load(tmp_path / f"{scheme}.onnx"), image).items():
+            # below what the two crops differ by
+            assert noise(value, wanted[name]) < 0.5 * noise(wanted[name][::-1], wanted[name]), (scheme, name)
+    if TensorRtRtx().available():
+        return
+    shapes = {"input": ((1, 3, 256, 192), (1, 3, 256, 192), (32, 3, 256, 192))}
+    (tmp_path / "half.onnx").write_bytes(halved.SerializeToString())
+    for precision, file in (("fp32", "model"), ("fp16", "half"), ("int8", "s8s8")):
+        source, out = tmp_path / f"from_{precision}", tmp_path / precision
+        source.mkdir()
+        out.mkdir()
+        (tmp_path / f"{file}.onnx").rename(source / "model.onnx")
+        TensorRtRtx().compile(source, out, precision=precision, shapes=shapes, context=context)
+        assert (out / "model.engine").stat().st_size > 1e6
 
 
 def test_larger_crops_have_weights_of_their_own() -> None:

@@ -12,8 +12,13 @@ from zoo.errors import StepFailed
 if TYPE_CHECKING:
     import onnx
 
-#: Inputs that ONNX wants in float32 whatever the data's type is.
-FLOAT32_INPUTS = {"Resize": (1, 2), "Upsample": (1,), "QuantizeLinear": (1,), "DequantizeLinear": (1,)}
+#: Operators whose squares would end at 65504: what is greater than 256 has none in float16.
+SQUARING = ("ReduceL2", "ReduceSumSquare")
+#: Inputs that stay float32: ONNX wants them so whatever the data's type is, or they are squared.
+FLOAT32_INPUTS = {
+    **{"Resize": (1, 2), "Upsample": (1,), "QuantizeLinear": (1,), "DequantizeLinear": (1,)},
+    **dict.fromkeys(SQUARING, (0,)),
+}
 
 
 def half(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -22,7 +27,8 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
     1. Inputs and outputs of the graph keep their names and stay float32: a Cast stands at each end.
     2. An output that is also read inside (the stages of OpenPose) is cast for the outside only.
     3. What ONNX wants in float32 (a Resize's scales) stays float32.
-    4. StepFailed where a constant is too large for float16 (over 65504), where there are subgraphs (If, Loop),
+    4. Sums of squares are computed in float32, and their result is cast to float16.
+    5. StepFailed where a constant is too large for float16 (over 65504), where there are subgraphs (If, Loop),
        and where the graph is quantised."""
     import onnx
     import onnx_graphsurgeon as gs
@@ -63,6 +69,11 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
             node.inputs = [inside if given is tensor else given for given in node.inputs]
             node.outputs = [inside if made is tensor else made for made in node.outputs]
         graph.nodes.append(_cast(inside, tensor, onnx.TensorProto.FLOAT))
+    for node in [node for node in original if node.op in SQUARING]:
+        (result,) = node.outputs
+        wide = gs.Variable(f"{result.name}/float", dtype=np.float32, shape=result.shape)
+        node.outputs = [wide]
+        graph.nodes.append(_cast(wide, result, onnx.TensorProto.FLOAT16))
     graph.cleanup().toposort()
     return checked(gs.export_onnx(graph))
 
