@@ -57,7 +57,7 @@ def main() -> None:
             tensors = [tensor for _, feed in feeds(dataset, folder, IMAGES, ready, "image", session.context) for tensor in feed.values()]
             backend = parts_on(recipe, name, workspace)[""].backend
             batches = [np.ascontiguousarray(tensor) for tensor in tensors]
-            timing, _, _ = run_isolated(time_network, backend, compiled[name], batches, given.seconds, 10, context=session.context).value
+            timing = run_isolated(time_network, backend, compiled[name], batches, given.seconds, 10, context=session.context).value.timing
             times[name].append(timing.median_ms)
     print(f"{recipe.name} at {size.height}x{size.width}; {machine(session.context.threads)}; {given.rounds} rounds\n")
     print(head("target", "median of a call, ms", f"times {REFERENCE}'s speed (quartiles)"))

@@ -103,7 +103,7 @@ def test_list_and_show_tell_what_there_is(small: Small, zoo: Zoo) -> None:
         "coco_val2017 in the protocol original - not here",
     ):
         assert said in shown.out
-    assert json.loads(zoo("show", "recipes/tiny.yaml", "--json").out)["benchmark"] == {"batch": 1, "height": 64, "width": 64}
+    assert json.loads(zoo("show", "recipes/tiny.yaml", "--json").out)["benchmark"] == {"batch": 1, "batches": [], "height": 64, "width": 64}
 
 
 def states(zoo: Zoo, *words: str) -> dict[str, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import click
+import msgspec
 
-from zoo.board.columns import COLUMNS
+from zoo.board.batches import batch_tables
 from zoo.board.results import Result, encode
 from zoo.board.rows import rows
-from zoo.board.tables import tables
+from zoo.board.tables import Table, tables
 from zoo.cli.board import write_board
 from zoo.cli.results import results_of, write_results
 from zoo.cli.session import Session, relative
@@ -17,11 +18,21 @@ from zoo.engine.code import Code
 from zoo.engine.execute import Outcome
 from zoo.recipe.composite import AnyRecipe
 
-SHOWN = ("model", "target", "precision", "computed_in", "AP", "AP50", "AR", "network", "end_to_end", "p50", "p99", "memory", "parity")
+FIGURES = ("AP", "AP50", "AR", "PCK", "AUC", "EPE")
+SHOWN = ("model", "target", "precision", "computed_in", *FIGURES, "network", "end_to_end", "p50", "p99", "memory", "parity")
+TIMED = ("model", "target", "batch", "precision", "computed_in", "network", "whole", "p50", "p99", "memory", "parity")
 
 
-def tell(session: Session, recipes: Sequence[AnyRecipe], outcomes: Mapping[str, Outcome], *, as_json: bool, publish: bool) -> None:
-    """Print the tables of this run; with `publish`, write results/ and LEADERBOARD.md."""
+def tell(
+    session: Session,
+    recipes: Sequence[AnyRecipe],
+    outcomes: Mapping[str, Outcome],
+    *,
+    as_json: bool,
+    publish: bool,
+    by_batch: bool = False,
+) -> None:
+    """Print the tables of this run, or with `by_batch` a line for each timing; with `publish`, write results/ and LEADERBOARD.md."""
     code = Code(session.store.cache)
     results = [result for recipe in recipes for result in results_of(session, recipe, outcomes, code)]
     if publish:
@@ -31,22 +42,30 @@ def tell(session: Session, recipes: Sequence[AnyRecipe], outcomes: Mapping[str, 
     code.save()
     if as_json:
         click.echo("[" + ",".join(encode(result).decode() for result in results) + "]")
+    elif by_batch:
+        show(tables(rows([timed for result in results for timed in timings_of(result)]), TIMED))
     else:
-        show(results)
+        found = rows(results)
+        show([*tables(found, SHOWN), *batch_tables(found)])
 
 
-def show(results: Sequence[Result]) -> None:
-    """The rows of a run on the terminal, a table for each protocol and dataset."""
+def timings_of(result: Result) -> list[Result]:
+    """A result for each batch that a target was timed at."""
+    return [msgspec.structs.replace(result, latency=latency, batches=()) for latency in (result.latency, *result.batches)]
+
+
+def show(found: Sequence[Table]) -> None:
+    """Tables on the terminal."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as Grid
 
     from zoo.cli.console import print_table
 
     console = Console(soft_wrap=True)
-    for built in tables(rows(results), SHOWN):
-        table = Table(title=built.heading, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for built in found:
+        table = Grid(title=built.heading, title_justify="left", box=None, header_style="bold", pad_edge=False)
         for name, heading in zip(built.columns, built.header(), strict=True):
-            table.add_column(heading, justify=COLUMNS[name].align, overflow="fold")
+            table.add_column(heading, justify=built.known[name].align, overflow="fold")
         for row in built.rows:
             table.add_row(*built.cells(row))
         print_table(table)

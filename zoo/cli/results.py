@@ -20,7 +20,9 @@ from zoo.recipe.composite import AnyRecipe, Composite, parts_of
 from zoo.recipe.model import Recipe, Target
 from zoo.steps import reports
 from zoo.steps.bundle import model_size
+from zoo.steps.latency import MeasureLatency
 from zoo.steps.provenance import Provenance
+from zoo.steps.whole import MeasureWhole
 
 
 def results_of(session: Session, recipe: AnyRecipe, outcomes: Mapping[str, Outcome], code: Code) -> list[Result]:
@@ -53,7 +55,9 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
             found = report(outcome, dataset=id.split("/")[3])
             if isinstance(found, reports.Accuracy | reports.Failure):
                 accuracy.append(found)
-    latency = report(outcomes.get(f"{prefix}/{'whole' if isinstance(recipe, Composite) else 'latency'}")) or reason
+    usual = f"{prefix}/{'whole' if isinstance(recipe, Composite) else 'latency'}"
+    latency = report(outcomes.get(usual)) or reason
+    batches = [report(outcome) for id, outcome in outcomes.items() if id.startswith(f"{usual}/")]
     # a run that only times says nothing about accuracies that it was not asked for
     asked = not isinstance(latency, reports.Latency) or not recipe.evaluate or any("/accuracy/" in id for id in outcomes)
     measured = [item for item in (latency, *accuracy, parity) if isinstance(item, reports.Parity | reports.Accuracy | reports.Latency)]
@@ -78,6 +82,7 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
         parity=parity,
         accuracy=tuple(accuracy) or ((why or reason,) if asked else ()),
         latency=latency if isinstance(latency, reports.Latency | reports.Failure) else None,
+        batches=tuple(found for found in batches if isinstance(found, reports.Latency | reports.Failure)),
         size_bytes=model_size(compiled.artifact.path) if compiled.artifact else None,
         key=compiled.key,
         definition=definition,
@@ -127,8 +132,9 @@ def report(outcome: Outcome | None, dataset: str = "") -> reports.Report | None:
         return None
     if outcome.artifact:
         return reports.read(outcome.artifact.path)
-    error = outcome.error
-    return reports.Failure(word=word(error), message=error.message if error else "", dataset=dataset)
+    error, step = outcome.error, outcome.action.step
+    batch = step.batch if isinstance(step, MeasureLatency | MeasureWhole) else 0
+    return reports.Failure(word=word(error), message=error.message if error else "", dataset=dataset, batch=batch)
 
 
 def parity_report(outcome: Outcome | None, role: str) -> reports.Report | None:

@@ -12,7 +12,7 @@ from zoo.cli.session import Session
 from zoo.datasets import Coco
 from zoo.engine.action import Action
 from zoo.engine.joint import parts_on
-from zoo.engine.plan import plan
+from zoo.engine.plan import matching, plan
 from zoo.engine.wish import Wish
 from zoo.errors import UsageError
 from zoo.models import OnnxGraph
@@ -34,6 +34,7 @@ def actions_for(
     rehearse: bool = False,
     accuracy: bool = False,
     latency: bool = False,
+    batches: Sequence[int] = (),
     images: str | None = None,
     labels: str | None = None,
     datasets: Sequence[str] = ("*",),
@@ -61,6 +62,7 @@ def actions_for(
             targets=targets or usable(session, recipe),
             accuracy=accuracy,
             latency=latency,
+            batches=batches,
             weights=own_file(recipe, weights) if weights and isinstance(recipe, Recipe) else None,
             rehearse=rehearse,
             dataset=dataset,
@@ -75,8 +77,28 @@ def actions_for(
                 raise UsageError(
                     f"{recipe.name}: " + "; ".join(common), "figures of a model that has seen the evaluation's images say nothing"
                 )
+        if batches:
+            refuse_fixed(recipe, matching(recipe, wish.targets), batches)
         together.update((action.id, action) for action in plan(recipe, session.place, session.context, wish))
     return list(together.values())
+
+
+def refuse_fixed(recipe: AnyRecipe, targets: Sequence[str], batches: Sequence[int]) -> None:
+    """Raise UsageError where one of a network's targets is built for another batch than is asked for."""
+    if isinstance(recipe, Composite):
+        return  # it hands a network of a fixed batch whole batches, however many images it is given
+    built = {name: recipe.fixed_batch(name) for name in targets}
+    other = {name: fixed for name, fixed in built.items() if fixed and any(batch != fixed for batch in batches)}
+    if not other:
+        return
+    free = [name for name, fixed in built.items() if not fixed]
+    raise UsageError(
+        f"asked for batch {', '.join(map(str, batches))}: "
+        + "; ".join(f"{recipe.name}/{name} is built for batch {fixed} and takes no other" for name, fixed in other.items()),
+        f"name the targets whose batch is free: {' '.join(f'--target {name}' for name in free)}"
+        if free
+        else "ask for that batch, or leave it free in the recipe: `batch` of the target, `dynamic` of the export",
+    )
 
 
 def usable(session: Session, recipe: AnyRecipe) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo.context import Context
 from zoo.engine.action import Action
-from zoo.engine.network import left_out, measure_accuracy, part, plan_network
+from zoo.engine.network import left_out, measure_accuracy, part, plan_network, timings
 from zoo.engine.wish import Plan, Wish
 from zoo.pipelines.estimator import PoseModel
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of
@@ -40,8 +40,10 @@ def plan_pipeline(story: Plan, recipe: Composite, names: Sequence[str], context:
             measure_accuracy(story, owner, protocol, parts, compiled, context, wish, without=without, pipeline=pipeline)
         dataset = workspace.datasets[declared.benchmark.dataset]
         if wish.latency and (wish.assume or not dataset.absent(context)):
-            timing = MeasureWhole(parts=parts, pipeline=declared.pipeline, dataset=dataset, images=declared.benchmark.images)
-            story.add(Action(f"{recipe.name}/{name}/whole", timing, {"compiled": compiled, **story.photos(dataset)}))
+            timed = declared.benchmark
+            for id, batch in timings(f"{recipe.name}/{name}/whole", wish.batches or (1, *timed.batches)).items():
+                step = MeasureWhole(parts=parts, pipeline=declared.pipeline, dataset=dataset, images=timed.images, batch=batch)
+                story.add(Action(id, step, {"compiled": compiled, **story.photos(dataset)}))
 
 
 def parts_on(recipe: AnyRecipe, target: str, workspace: Workspace) -> dict[str, Part]:

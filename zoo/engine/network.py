@@ -8,7 +8,7 @@ fetch -> export -> edit -> parity            once a recipe
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from zoo.boxes import Boxes, DetectorBoxes
@@ -79,14 +79,28 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
                 owner, without = f"{recipe.name}/{name}", left_out(recipe, workspace)
                 measure_accuracy(story, owner, evaluation, parts, compiled, context, wish, without=without, boxes=evaluation.boxes)
         if wish.latency and views:
-            timing = MeasureLatency(
-                backend=target.backend,
-                views=views,
-                batch=options.batch or recipe.benchmark.batch,
-                height=(options.shape or (recipe.benchmark.height,))[0],
-                width=(options.shape or (recipe.benchmark.width,))[-1],
-            )
-            story.add(Action(f"{recipe.name}/{name}/latency", timing, {"compiled": compiled, **seen}))
+            for id, batch in timings(f"{recipe.name}/{name}/latency", timed_at(recipe, name, wish)).items():
+                timing = MeasureLatency(
+                    backend=target.backend,
+                    views=views,
+                    batch=batch,
+                    height=(options.shape or (recipe.benchmark.height,))[0],
+                    width=(options.shape or (recipe.benchmark.width,))[-1],
+                )
+                story.add(Action(id, timing, {"compiled": compiled, **seen}))
+
+
+def timed_at(recipe: Recipe, name: str, wish: Wish) -> tuple[int, ...]:
+    """The batches that a target is timed at, the one of its row in the tables of accuracy first."""
+    if fixed := recipe.fixed_batch(name):
+        return (fixed,)
+    return tuple(wish.batches or (recipe.benchmark.batch, *recipe.benchmark.batches))
+
+
+def timings(usual: str, batches: Iterable[int]) -> dict[str, int]:
+    """Id -> batch of a target's timings: `usual` is the first, and below it, by their batch, are the others."""
+    first, *others = dict.fromkeys(batches)
+    return {usual: first, **{f"{usual}/{batch}": batch for batch in others}}
 
 
 def fetch(story: Plan, recipe: Recipe, wish: Wish) -> str:
@@ -125,12 +139,16 @@ def build(story: Plan, recipe: Recipe, name: str, model: str, context: Context, 
             keep=options.keep,
         )
         model = story.add(Action(f"{recipe.name}/{name}/int8", step, {"model": model, **shown(story, views, context, wish)}))
-    step_compile = Compile(backend=target.backend, precision=target.precision, device=target.device, shapes=shapes(recipe, options))
+    step_compile = Compile(
+        backend=target.backend, precision=target.precision, device=target.device, shapes=shapes(recipe, options, wish.batches)
+    )
     return story.add(Action(f"{recipe.name}/{name}/compile", step_compile, {"model": model}))
 
 
-def shapes(recipe: Recipe, options: TargetOptions) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
-    """Least, usual and greatest shape of the input: where nothing may change all three are one."""
+def shapes(
+    recipe: Recipe, options: TargetOptions, batches: Sequence[int] = ()
+) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+    """Least, usual and greatest shape of the input: where nothing may change all three are one. `batches` have room in it."""
     batch, channels, height, width = recipe.export.shape
     batch = options.batch or batch
     height, width = options.shape or (height, width)
@@ -139,9 +157,8 @@ def shapes(recipe: Recipe, options: TargetOptions) -> dict[str, tuple[tuple[int,
     for axis, key, fixed in ((0, "batch", options.batch), (2, "height", options.shape), (3, "width", options.shape)):
         if key in recipe.export.dynamic and not fixed:
             # a profile that spans what photographs ask for: a quarter to four times the usual side
-            low[axis], high[axis] = (
-                (1, max(8, usual[0])) if axis == 0 else (max(stride, usual[axis] // 4 // stride * stride), usual[axis] * 4)
-            )
+            most = max((recipe.greatest_batch, *batches))
+            low[axis], high[axis] = (1, most) if axis == 0 else (max(stride, usual[axis] // 4 // stride * stride), usual[axis] * 4)
     return {recipe.export.input: (tuple(low), usual, tuple(high))}
 
 

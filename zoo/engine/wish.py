@@ -21,6 +21,8 @@ class Wish:
     """Globs over the names of targets."""
     accuracy: bool = False
     latency: bool = False
+    batches: Sequence[int] = ()
+    """Images a call to time at, instead of the recipe's own."""
     weights: Source | None = None
     """A file of the user's own instead of the recipe's sources."""
     rehearse: bool = False

@@ -29,6 +29,10 @@ SPREAD = 1.30
 """p90 / p50, of calls with equal shapes, above which they are noisy."""
 CROWD = 0.10
 """Others' work, in parts of the cores that we may use, above which the runs are noisy."""
+LONG = 30.0
+"""Seconds after which a slow network need not reach its number of calls ..."""
+FEWEST = 10
+"""... once it has made these."""
 
 
 class Network(Protocol):
@@ -83,7 +87,8 @@ def measure(
     runs: int = 50,
     warmup: float = 5.0,
 ) -> Timing:
-    """Time `runner` on `feeds` in turn, for at least `seconds` and at least `runs` calls.
+    """Time `runner` on `feeds` in turn, for at least `seconds` and at least `runs` calls: fewer of a network so slow that they
+    take longer than LONG seconds, but FEWEST of any.
 
     Each feed maps input names to tensors (B, ...), B the same in all; two of them must differ. Calls are first made
     untimed until their times are stable, for at most `warmup` seconds (three calls at least).
@@ -244,7 +249,7 @@ def _time(call: Callable[[Feeds], object], feeds: Sequence[Feeds], seconds: floa
     times: list[int] = []
     clock: Callable[[], int] = time.perf_counter_ns
     total, told = 0, 0
-    while len(times) < runs or total < seconds * 1e9:
+    while len(times) < min(runs, FEWEST) or (total < LONG * 1e9 and (len(times) < runs or total < seconds * 1e9)):
         feed = feeds[len(times) % len(feeds)]
         start = clock()
         call(feed)

@@ -30,6 +30,10 @@ class PipelineBenchmark(Record, frozen=True, kw_only=True):
 
     dataset: Annotated[str, Meta(description="one of zoo.yaml's")]
     images: Annotated[int, Meta(description="how many of its images", ge=1)] = 4
+    batches: Annotated[
+        tuple[Annotated[int, Meta(ge=1)], ...],
+        Meta(description="other numbers of images a call than one to be timed at as well: what neighbouring images bring"),
+    ] = ()
 
 
 class PipelineRecipe(Record, frozen=True, kw_only=True):
@@ -148,4 +152,11 @@ def _faults(declared: PipelineRecipe, parts: Mapping[str, Recipe], workspace: Wo
                 yield path, f"{recipe.name}, the {role}: " + unknown("target", chosen, recipe.targets)
     if declared.benchmark.dataset not in workspace.datasets:
         yield ("benchmark", "dataset"), unknown("dataset", declared.benchmark.dataset, workspace.datasets)
+    for role, recipe in parts.items():
+        most = recipe.greatest_batch
+        if any(batch > most for batch in declared.benchmark.batches):
+            message = (
+                f"{recipe.name}, the {role}, is built for at most {most} inputs a call: its own `benchmark: {{batches: ...}}` says more"
+            )
+            yield ("benchmark", "batches"), message
     yield from protocols(enumerate(declared.evaluate), workspace)

@@ -101,6 +101,10 @@ class Benchmark(Record, frozen=True, kw_only=True):
     height: Annotated[int, Meta(description="input height in pixels", ge=1)]
     width: Annotated[int, Meta(description="input width in pixels", ge=1)]
     batch: Annotated[int, Meta(description="images in one call", ge=1)] = 1
+    batches: Annotated[
+        tuple[Annotated[int, Meta(ge=1)], ...],
+        Meta(description="other batches to be timed at as well, for the table of what batching brings; not on targets of a fixed batch"),
+    ] = ()
 
 
 class Recipe(Record, frozen=True, kw_only=True):
@@ -143,6 +147,16 @@ class Recipe(Record, frozen=True, kw_only=True):
     evaluate: Annotated[tuple[Evaluation, ...], Meta(description="the protocols in which it is judged")] = ()
     benchmark: Benchmark
     published: Annotated[tuple[Published, ...], Meta(description="figures that others state, each with its protocol")] = ()
+
+    @property
+    def greatest_batch(self) -> int:
+        """The most images a call that a target of a free batch is built for."""
+        return max(8, self.export.shape[0], self.benchmark.batch, *self.benchmark.batches)
+
+    def fixed_batch(self, target: str) -> int | None:
+        """The batch that a target is built for; None where it is free."""
+        options = self.targets[target]
+        return (options.batch if options else None) or (None if "batch" in self.export.dynamic else self.export.shape[0])
 
 
 class Target(Record, frozen=True, kw_only=True):

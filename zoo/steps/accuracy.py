@@ -21,13 +21,11 @@ from zoo.pipelines import Pipeline
 from zoo.pipelines.estimator import Image
 from zoo.pose.keypoints import Poses
 from zoo.steps import reports
-from zoo.steps.part import ALONE, Part, open_model
+from zoo.steps.part import ALONE, Part, images_together, open_model
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
 
 DETECTIONS = "detections.json"
-TOGETHER = 8
-"""Images in hand at once where people are looked at in crops, and crops in a call: neighbours share calls."""
 
 
 class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
@@ -127,7 +125,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         """What the metric judges, the images passed over, seconds without opening and warming up, and what was computed in."""
         found: list[dict[str, Any]] = []
         skipped: list[str] = []
-        together = TOGETHER if any(part.of_boxes for part in self.parts.values()) else 1
+        together = images_together(self.parts)
         with open_model(compiled, self.parts, self.pipeline, context, batch=together) as model:
             started = time.perf_counter()
             for samples, read in self._read(images, together, skipped, context):

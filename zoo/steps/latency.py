@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from zoo.backends import Backend
 from zoo.context import Context
-from zoo.machine import describe, versions
+from zoo.machine import describe
 from zoo.measure.isolated import run_isolated
-from zoo.measure.latency import Timing, measure
+from zoo.measure.latency import measure
 from zoo.pose.fits import Box, Fit, Stretch
 from zoo.steps import reports
-from zoo.steps.bundle import model_size, preprocess
+from zoo.steps.bundle import preprocess
 from zoo.steps.images import Views
 from zoo.steps.step import Step
+from zoo.steps.timing import Timed, report
 
 IMAGES = 4  # different ones, so that nothing can be remembered between two calls
 
@@ -46,24 +47,10 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
         compiled = given["compiled"]
         ready = preprocess(compiled)
         ready = ready.with_fit(self._fit(ready.fit))
-        tensors = [tensor for _, feed in self.views.feeds(given, IMAGES * self.batch, ready, "image", context) for tensor in feed.values()]
-        while len(tensors) < (2 * self.batch):
-            tensors += tensors
-        batches = [np.concatenate(tensors[start : start + self.batch]) for start in range(0, len(tensors) - self.batch + 1, self.batch)]
+        seen = self.views.feeds(given, max(IMAGES, self.batch + 1), ready, "image", context)
+        batches = batched([tensor for _, feed in seen for tensor in feed.values()], self.batch)
         isolated = run_isolated(time_network, self.backend, compiled, batches, self.seconds, self.runs, context=context)
-        timing, shapes, computed_in = isolated.value
-        report = reports.Latency(
-            timing=timing,
-            threads=context.threads,
-            shapes=shapes,
-            peak_memory_bytes=isolated.peak_memory,
-            size_bytes=model_size(compiled),
-            machine=describe(),
-            computed_in=computed_in,
-            digests={"compiled": compiled.name},
-            versions=dict(versions(self.tools())),
-        )
-        reports.write(report, out)
+        reports.write(report(isolated, compiled, self.tools(), context), out)
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The whole machine, the threads, the images' digest."""
@@ -76,12 +63,20 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
         return Stretch(width=self.width, height=self.height)
 
 
+def batched(tensors: Sequence[NDArray[np.float32]], batch: int) -> list[NDArray[np.float32]]:
+    """IMAGES batches of one tensor (1, ...) each, or two of more: they lie in the memory that is measured.
+
+    Each begins with another tensor, so that they differ however few there are; a short list begins again."""
+    count = max(2, IMAGES // batch)
+    return [np.concatenate([tensors[(start + place) % len(tensors)] for place in range(batch)]) for start in range(count)]
+
+
 def time_network(
     backend: Backend, compiled: Path, batches: list[NDArray[np.float32]], seconds: float, runs: int, *, context: Context
-) -> tuple[Timing, dict[str, tuple[int, ...]], str]:
+) -> Timed:
     """Open the model at the batches' shape and time it; runs in a process of its own."""
     shape = batches[0].shape
     with backend.open(compiled, threads=context.threads, shape={"": shape}) as runner:
         name = next(iter(runner.inputs))
         timing = measure(runner, [{name: batch} for batch in batches], context=context, seconds=seconds, runs=runs)
-        return timing, {name: shape}, runner.computed_in
+        return Timed(timing, {name: shape}, runner.computed_in)

@@ -67,6 +67,11 @@ class Part(Record, frozen=True, kw_only=True):
         }
 
 
+def images_together(parts: Mapping[str, Part]) -> int:
+    """Images in hand at once where people are looked at in crops, and crops in a call: neighbours share calls."""
+    return 8 if any(part.of_boxes for part in parts.values()) else 1
+
+
 def open_model(compiled: Path, parts: Mapping[str, Part], pipeline: Pipeline | None, context: Context, *, batch: int = 1) -> PoseModel:
     """Open a compiled network (`parts` holds one, alone) or a pipeline (role -> part; each lies in the folder of its role)."""
     with ExitStack() as opened:

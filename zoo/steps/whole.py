@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 
 from zoo.context import Context
 from zoo.datasets import Dataset
-from zoo.machine import describe, versions
+from zoo.machine import describe
 from zoo.measure.isolated import run_isolated
-from zoo.measure.latency import Feeds, Timing, timed
+from zoo.measure.latency import Feeds, timed
 from zoo.pipelines import Pipeline
 from zoo.pipelines.estimator import Stopwatch
 from zoo.steps import reports
-from zoo.steps.bundle import model_size
-from zoo.steps.part import Part, open_model
+from zoo.steps.part import Part, images_together, open_model
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
+from zoo.steps.timing import Timed, report
 
 
 class MeasureWhole(Step, frozen=True, kw_only=True, tag="whole"):
-    """Time the way from decoded images to poses, one image a call."""
+    """Time the way from decoded images to poses, `batch` images a call."""
 
     exclusive: ClassVar[bool] = True
 
@@ -33,6 +33,7 @@ class MeasureWhole(Step, frozen=True, kw_only=True, tag="whole"):
     pipeline: Pipeline
     dataset: Dataset
     images: int
+    batch: int = 1
     seconds: float = 2.0
     runs: int = 20
 
@@ -47,50 +48,37 @@ class MeasureWhole(Step, frozen=True, kw_only=True, tag="whole"):
         if any(Provenance.read(compiled / role).rehearsal for role in leading):
             # seeded weights find a crowd of noise, and all that follows would be timed on it
             message = "how long the way takes depends on whom the first network finds, and its weights are seeded"
-            reports.write(reports.Failure(word="rehearsal", message=message), out)
+            reports.write(reports.Failure(word="rehearsal", message=message, batch=self.batch), out)
             return
         opened = self.dataset.open(context, given.get("photos")).subset(self.images)
         images = [opened.read(sample) for sample in opened.samples]
         isolated = run_isolated(time_whole, self, compiled, images, context=context)
-        timing, stages, computed_in = isolated.value
-        report = reports.Latency(
-            timing=timing,
-            stages=stages,
-            threads=context.threads,
-            shapes={"image": images[0].shape},
-            peak_memory_bytes=isolated.peak_memory,
-            size_bytes=model_size(compiled),
-            machine=describe(),
-            computed_in=computed_in,
-            digests={"compiled": compiled.name},
-            versions=dict(versions(self.tools())),
-        )
-        reports.write(report, out)
+        reports.write(report(isolated, compiled, self.tools(), context), out)
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The whole machine, the threads, the images' digest."""
         return {"machine": describe(), "threads": context.threads, "dataset": self.dataset.digest(context)}
 
 
-def time_whole(
-    step: MeasureWhole, compiled: Path, images: list[NDArray[np.uint8]], *, context: Context
-) -> tuple[Timing, tuple[reports.Stage, ...], str]:
-    """Open the pipeline and time it on `images` in turn; runs in a process of its own."""
+def time_whole(step: MeasureWhole, compiled: Path, images: list[NDArray[np.uint8]], *, context: Context) -> Timed:
+    """Open the pipeline and time it on `images` in turn, so many a call; runs in a process of its own."""
     watch, spent = Stopwatch(), dict[str, list[float]]()
-    with open_model(compiled, step.parts, step.pipeline, context) as model:
+    # the people of one image share calls as they do where accuracy is measured
+    inputs = max(step.batch, images_together(step.parts))
+    with open_model(compiled, step.parts, step.pipeline, context, batch=inputs) as model:
 
         def call(feed: Feeds) -> None:
-            model.many([feed["image"]], watch)
+            model.many(list(feed.values()), watch)
             for stage, seconds in watch.reset().items():
                 spent.setdefault(stage, []).append(seconds)
 
+        # every image begins a call, so each is seen as often as any other, whatever their number and the batch
+        feeds = [{f"image {place}": images[(start + place) % len(images)] for place in range(step.batch)} for start in range(len(images))]
         # the stages of the calls that were made to warm up are forgotten
-        timing = timed(
-            call, [{"image": image} for image in images], batch=1, context=context, seconds=step.seconds, runs=step.runs, warm=spent.clear
-        )
+        timing = timed(call, feeds, batch=step.batch, context=context, seconds=step.seconds, runs=step.runs, warm=spent.clear)
         # an image without people has no hands: a stage that did not run took no time
         stages = tuple(
             reports.Stage(name=stage, median_ms=1e3 * median(seconds + [0.0] * (timing.runs - len(seconds))))
             for stage, seconds in spent.items()
         )
-        return timing, stages, model.computed_in
+        return Timed(timing, {"image": images[0].shape}, model.computed_in, stages)

@@ -1,0 +1,41 @@
+"""What the steps that time have in common: the report of a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from zoo.context import Context
+from zoo.machine import describe, versions
+from zoo.measure.isolated import Isolated
+from zoo.measure.latency import Timing
+from zoo.steps import reports
+from zoo.steps.bundle import model_size
+
+
+class Timed(NamedTuple):
+    """What a process that timed something gives back."""
+
+    timing: Timing
+    shapes: dict[str, tuple[int, ...]]
+    """Of what was bound; the first, where they differ."""
+    computed_in: str
+    stages: tuple[reports.Stage, ...] = ()
+
+
+def report(isolated: Isolated[Timed], compiled: Path, tools: Sequence[str], context: Context) -> reports.Latency:
+    """The report of what was compiled, timed in a process of its own."""
+    timed = isolated.value
+    return reports.Latency(
+        timing=timed.timing,
+        stages=timed.stages,
+        threads=context.threads,
+        shapes=timed.shapes,
+        peak_memory_bytes=isolated.peak_memory,
+        size_bytes=model_size(compiled),
+        machine=describe(),
+        computed_in=timed.computed_in,
+        digests={"compiled": compiled.name},
+        versions=dict(versions(tools)),
+    )
