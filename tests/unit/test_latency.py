@@ -18,6 +18,7 @@ from zoo.errors import Cancelled, StepFailed
 from zoo.measure import latency
 from zoo.measure.latency import bound_batch, measure, noise, summarise
 from zoo.measure.quiet import Neighbours, yardstick
+from zoo.steps.latency import batched
 
 
 @dataclass
@@ -62,6 +63,23 @@ def test_it_runs_at_least_so_long(context: Context) -> None:
     assert timing.seconds >= 0.1
     assert timing.runs > 1
     assert 2.0 <= timing.median_ms <= timing.p90_ms <= timing.p99_ms
+
+
+@pytest.mark.parametrize(("runs", "made"), [(50, 10), (3, 3)])
+def test_a_network_so_slow_that_it_takes_too_long_makes_fewer_calls(
+    context: Context, monkeypatch: pytest.MonkeyPatch, runs: int, made: int
+) -> None:
+    monkeypatch.setattr(latency, "LONG", 0.005)
+    timing = measure(Sleeper(0.001), feeds(), seconds=1.0, runs=runs, warmup=0.0, context=context)
+    assert timing.runs == made
+
+
+@pytest.mark.parametrize(("tensors", "batch", "count"), [(4, 1, 4), (9, 8, 2), (4, 8, 2), (33, 32, 2), (2, 32, 2), (4, 3, 2)])
+def test_batches_differ_however_few_images_there_are(tensors: int, batch: int, count: int) -> None:
+    found = batched([np.full((1, 3, 2, 2), index, np.float32) for index in range(tensors)], batch)
+    assert [one.shape for one in found] == [(batch, 3, 2, 2)] * count
+    assert len({one.tobytes() for one in found}) == count
+    assert {*np.concatenate(found)[:, 0, 0, 0]} == {*range(tensors)}, "every image is seen"
 
 
 def test_images_are_counted_in_the_bound_tensors(context: Context) -> None:

@@ -99,8 +99,8 @@ def _timing(get: Callable[[Latency], Value]) -> Callable[[Row], Value]:
     return lambda row: None if row.latency is None else get(row.latency)
 
 
-def _accuracy(name: str) -> Column:
-    return Column(name, lambda row: row.figure(name), figure, otherwise=_no_accuracy)
+def _accuracy(name: str, heading: str = "", write: Callable[[Value], str] = figure) -> Column:
+    return Column(heading or name, lambda row: row.figure(name), write, otherwise=_no_accuracy)
 
 
 def _speed(heading: str, get: Callable[[Latency], Value], write: Callable[[Value], str] = number) -> Column:
@@ -113,8 +113,13 @@ def _images_per_second(latency: Latency) -> float:
 
 #: the figures of all metrics; a table shows those that its rows hold
 FIGURES: dict[str, Column] = {
-    **{name: _accuracy(name) for name in ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR", "AR50", "PCK", "AUC")},
-    "EPE": Column("EPE, px", lambda row: row.figure("EPE"), number, otherwise=_no_accuracy),
+    **{name: _accuracy(name) for name in ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR", "AR50")},
+    "AP_left": _accuracy("AP_left", "AP, left hands"),
+    "AP_right": _accuracy("AP_right", "AP, right hands"),
+    "PCK": _accuracy("PCK"),
+    "AUC": _accuracy("AUC"),
+    "EPE": _accuracy("EPE", "EPE, px", number),
+    "missing": _accuracy("missing", "not found"),
 }
 #: what stands in their place in a table without any: why
 WHY = "accuracy"

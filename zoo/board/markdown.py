@@ -22,8 +22,9 @@ FOOTNOTES = """\
   batching brings. **From image to poses by batch** is a pipeline's whole way but reading, on the same images at every batch.
 * AP, AR and their kin are COCO's, from 0 to 1: of poses by object keypoint similarity (OKS), in tables of person detection by the
   overlap of boxes (IoU). What others head "IOU@0.5" is OKS AP50.
-* PCK is the part of the keypoints that lie within a threshold of the truth, AUC the same averaged over thresholds, EPE the mean
-  distance to the truth in pixels, of which less is better. The protocol says thresholds and what they are parts of.
+* PCK is the share of the keypoints that lie within a threshold of the truth, AUC the same averaged over thresholds; the protocol
+  says which, and what they are parts of. EPE is the mean distance to the truth in pixels, of the keypoints that were found: less is
+  better, but only where the share that was **not found** is small.
 * **boxes**: with ground-truth boxes a top-down model is told who is where, with a detector's it has to be found out. That is another
   protocol and so another table, and an AP of the one is no match for an AP of the other.
 * **published** are the authors' figures, each in its own protocol: they compare with a row only where the protocols agree.

@@ -45,16 +45,20 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
         """Reads `compiled` (and `photos`, `boxes`); writes report.json."""
         compiled = given["compiled"]
-        ready = preprocess(compiled)
-        ready = ready.with_fit(self._fit(ready.fit))
-        seen = self.views.feeds(given, max(IMAGES, self.batch + 1), ready, "image", context)
-        batches = batched([tensor for _, feed in seen for tensor in feed.values()], self.batch)
+        batches = self.batches(given, context)
         isolated = run_isolated(time_network, self.backend, compiled, batches, self.seconds, self.runs, context=context)
         reports.write(report(isolated, compiled, self.tools(), context), out)
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The whole machine, the threads, the images' digest."""
         return {"machine": describe(), "threads": context.threads, **self.views.facts(context)}
+
+    def batches(self, given: Mapping[str, Path], context: Context) -> list[NDArray[np.float32]]:
+        """What is bound in turn, (batch, 3, height, width) each; reads what `run` reads."""
+        ready = preprocess(given["compiled"])
+        ready = ready.with_fit(self._fit(ready.fit))
+        seen = self.views.feeds(given, max(IMAGES, self.batch + 1), ready, "image", context)
+        return batched([tensor for _, feed in seen for tensor in feed.values()], self.batch)
 
     def _fit(self, own: Fit) -> Fit:
         """Boxes are cut as they are, and whole images stretched, to the size that is timed."""
