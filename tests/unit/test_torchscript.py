@@ -18,6 +18,7 @@ from zoo.pose.fits import Stretch
 from zoo.pose.preprocess import Preprocess
 from zoo.steps import reports, torchscript
 from zoo.steps.export import Export, ExportOnnx, load
+from zoo.steps.images import Views
 from zoo.steps.parity import Gate, MeasureParity
 from zoo.steps.provenance import Provenance
 
@@ -63,7 +64,11 @@ def exported(_exported: Path, tmp_path: Path) -> Path:
 
 def parity(root: Path) -> MeasureParity:
     step = MeasureParity(
-        model=MODEL, torchscript=NAME, gate=Gate(relative=1e-4), dataset=Folder(title="pictures", images="pictures"), images=2
+        model=MODEL,
+        torchscript=NAME,
+        gate=Gate(relative=1e-4),
+        views=Views(dataset=Folder(title="pictures", images="pictures")),
+        images=2,
     )
     (root / "report").mkdir()
     given = {"weights": root / "weights", "exported": root / "exported", "model": root / "exported"}
