@@ -29,7 +29,8 @@ def command(
     workspace: str | None,
     verbose: bool,
 ) -> int:
-    """Get the weights of recipes and say where they came from.
+    """Get the weights of recipes and say where they came from: their own, those of a pipeline's parts, and those of the
+    detectors on whose boxes they are judged.
 
     Mirrors of zoo.yaml are searched by digest before any network. A file without a published digest is pinned here
     once, and from then on only that file is accepted.
@@ -39,14 +40,13 @@ def command(
     from zoo.cli.session import Session, exit_code, relative
     from zoo.engine.network import fetch as planned
     from zoo.engine.wish import Plan, Wish
-    from zoo.recipe.composite import parts_of
     from zoo.sources.lock import pin as write_lock
     from zoo.steps.provenance import Provenance
 
     session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
     recipes = session.permitted(names, everything)
     story = Plan(session.place)
-    ids = {part.name: planned(story, part, Wish()) for recipe in recipes for part in parts_of(recipe).values()}
+    ids = {network.name: planned(story, network, Wish()) for recipe in recipes for network in session.place.networks(recipe)}
     outcomes = session.carry_out(list(story.actions.values()), jobs=1, again=lambda _: again, fail_fast=False, quiet=as_json)
     rows = []
     for name, action in ids.items():

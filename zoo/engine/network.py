@@ -190,15 +190,17 @@ def here(dataset: Dataset, boxes: Boxes | None, context: Context, wish: Wish) ->
 
 
 def parity_views(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> Views | None:
-    """Real images to compare models on and to time them with: the calibration's, else the first evaluation set's."""
+    """Real images to compare models on and to time them with: the calibration's, else the first evaluation set's; and before
+    those whose boxes a detector has to find those whose boxes are known."""
     wanted = [(recipe.calibration.dataset, recipe.calibration.boxes)] if recipe.calibration else []
     wanted += [(name, evaluation.boxes) for evaluation in recipe.evaluate for name in evaluation.datasets]
     named = [(workspace.datasets[name], boxes) for name, boxes in wanted]
     if wish.dataset:
         named += [(wish.dataset, evaluation.boxes) for evaluation in recipe.evaluate] or [(wish.dataset, None)]
     of_boxes = isinstance(recipe.preprocess.fit, Box)
-    present = ((dataset, boxes if of_boxes else None) for dataset, boxes in named)
-    return next((Views(dataset=dataset, boxes=boxes) for dataset, boxes in present if here(dataset, boxes, context, wish)), None)
+    views = (Views(dataset=dataset, boxes=boxes if of_boxes else None) for dataset, boxes in named)
+    present = [one for one in views if here(one.dataset, one.boxes, context, wish)]
+    return min(present, key=lambda one: isinstance(one.boxes, DetectorBoxes), default=None)
 
 
 def shown(story: Plan, views: Views, context: Context, wish: Wish) -> dict[str, str]:
@@ -215,7 +217,13 @@ def found_boxes(
     detector, target = story.place.network(boxes.recipe), boxes.target
     building = replace(wish, accuracy=False, latency=False, weights=None)
     plan_network(story, detector, [target], context, building)
-    step = FindBoxes(detector=detector.name, part=part(detector, story.workspace.targets[target]), dataset=dataset, limit=limit)
+    step = FindBoxes(
+        detector=detector.name,
+        part=part(detector, story.workspace.targets[target]),
+        dataset=dataset,
+        limit=limit,
+        skip_bad_images=wish.skip_bad_images,
+    )
     compiled = {"compiled": f"{detector.name}/{target}/compile", **story.photos(dataset)}
     first = f"/first-{limit}" if limit else ""
     return {"boxes": story.add(Action(f"boxes/{detector.name}/{target}/{story.named(dataset)}{first}", step, compiled))}
@@ -250,7 +258,9 @@ def measure_accuracy(
             limit=wish.limit,
             skip_bad_images=wish.skip_bad_images,
         )
-        seen = {**story.photos(dataset), **found_boxes(story, boxes, dataset, context, wish, wish.limit)}
+        # where images are left out, the first so many of those that remain are not the dataset's first
+        limit = None if without else wish.limit
+        seen = {**story.photos(dataset), **found_boxes(story, boxes, dataset, context, wish, limit)}
         story.add(Action(f"{owner}/accuracy/{name}/{protocol.protocol}", step, {"compiled": compiled, **seen}))
 
 

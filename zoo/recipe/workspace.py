@@ -17,7 +17,7 @@ from zoo.context import Context
 from zoo.document import Document, read
 from zoo.errors import Problem, RecipeError, UsageError
 from zoo.machine import default_threads
-from zoo.recipe.composite import AnyRecipe, Composite, PipelineRecipe
+from zoo.recipe.composite import AnyRecipe, Composite, PipelineRecipe, parts_of
 from zoo.recipe.faults import Fault, unknown
 from zoo.recipe.model import DETECTION, Name, Recipe, Workspace, sources
 from zoo.recipe.schema import convert
@@ -72,17 +72,17 @@ class Place:
         return sorted(self.recipes.glob("*.yaml"))
 
     def network(self, name: str) -> Recipe:
-        """The recipe `name` of one network, read once. Raises UsageError where it is not there or is a pipeline's, RecipeError."""
-        if name not in self._networks:
-            document = _document(self.find(name))
-            if _joins(document):
-                raise UsageError(f"{name} is a pipeline itself", "name a recipe of one network")
-            self._networks[name] = _single(document, self)
-        return self._networks[name]
+        """The recipe `name` of one network. Raises UsageError where it is not there or is a pipeline's, RecipeError."""
+        document = _document(self.find(name))
+        if _joins(document):
+            raise UsageError(f"{name} is a pipeline itself", "name a recipe of one network")
+        return _single(document, self)
 
-    @cached_property
-    def _networks(self) -> dict[str, Recipe]:
-        return {}
+    def networks(self, recipe: AnyRecipe) -> list[Recipe]:
+        """The networks that a recipe needs: its own or those of its parts, and the detectors on whose boxes these are judged."""
+        parts = list(parts_of(recipe).values())
+        boxes = [boxes for part in parts for _, boxes in sources(part)]
+        return parts + [self.network(name) for name in dict.fromkeys(one.recipe for one in boxes if isinstance(one, DetectorBoxes))]
 
     def find(self, text: str) -> Path:
         """The file of a recipe that is named by path or by name. Raises UsageError with the nearest name."""
@@ -185,10 +185,14 @@ def _detectors(recipe: Recipe, place: Place) -> Iterator[Fault]:
         except UsageError as error:
             yield (*path, "recipe"), f"{error.message}; {error.hint}"
             continue
-        if data.get("task") != DETECTION:
-            yield (*path, "recipe"), f"{boxes.recipe} finds no boxes: its task is {data.get('task')}, and not {DETECTION}"
-        elif boxes.target not in data.get("targets", {}):
-            yield (*path, "target"), unknown(f"target of {boxes.recipe}", boxes.target, data.get("targets", {}))
+        task, targets = (data.get("task"), data.get("targets")) if isinstance(data, dict) else (None, None)
+        if task != DETECTION:
+            yield (*path, "recipe"), f"{boxes.recipe} finds no boxes: its task is {task}, and not {DETECTION}"
+        elif not isinstance(targets, dict) or boxes.target not in targets:
+            known = targets if isinstance(targets, dict) else ()
+            yield (*path, "target"), unknown(f"target of {boxes.recipe}", boxes.target, known)
+        elif (target := place.declared.targets.get(boxes.target)) and not target.backend.runs:
+            yield (*path, "target"), f"{boxes.target} is built and not run: nothing can be found on it"
 
 
 def _composite(document: Document, place: Place) -> Composite:

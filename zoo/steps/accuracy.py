@@ -167,7 +167,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         return {
             "name": self.protocol,
             "boxes": boxes or (self.pipeline.boxes if self.pipeline else "none: bottom-up"),
-            "flip": False,
+            "flip": any(part.flip for part in self.parts.values()),
             **self._flow(),
             "metric": msgspec.to_builtins(self.metric),
             "evaluator": f"pycocotools {versions(['pycocotools'])['pycocotools']}",

@@ -11,6 +11,7 @@ import msgspec
 from zoo.boxes.detector import BOXES, DETECTOR
 from zoo.context import Context
 from zoo.datasets import Dataset
+from zoo.datasets.images import BadImage
 from zoo.errors import StepFailed
 from zoo.files import write_bytes
 from zoo.machine import gpus, isa
@@ -27,6 +28,8 @@ class FindBoxes(Step, frozen=True, kw_only=True, tag="boxes"):
     part: Part
     dataset: Dataset
     limit: int | None = None
+    skip_bad_images: bool = False
+    """Whether nobody is found in an image that cannot be read; otherwise it stops the step."""
 
     def tools(self) -> tuple[str, ...]:
         """The distributions whose versions change the outcome."""
@@ -41,7 +44,13 @@ class FindBoxes(Step, frozen=True, kw_only=True, tag="boxes"):
         found: list[dict[str, Any]] = []
         with self.part.open(given["compiled"], context) as model:
             for sample in context.track(images.samples, f"finding boxes with {self.detector}", len(images.samples)):
-                found += box_results(model(images.read(sample)), sample.id)
+                try:
+                    image = images.read(sample)
+                except BadImage:
+                    if self.skip_bad_images:
+                        continue
+                    raise
+                found += box_results(model(image), sample.id)
         write_bytes(out / BOXES, msgspec.json.encode(found))
         said = {"recipe": self.detector, "weights": provenance.files, **self.part.said()}
         write_bytes(out / DETECTOR, msgspec.json.encode(said, order="sorted"))
