@@ -109,6 +109,14 @@ def test_a_pipeline_finds_its_boxes_by_itself(small: Small) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_pipeline_says_whether_its_crops_are_flipped(small: Small, flip: bool) -> None:
+    poser(small, ("decode: {", f"flip: {str(flip).lower()}\ndecode: {{"))
+    step = planned(small, "top_down", accuracy=True)["top_down/onnxruntime-fp32/accuracy/coco_val2017/together"].step
+    assert isinstance(step, MeasureAccuracy)
+    assert step._protocol("all", None)["flip"] is flip
+
+
 def digests(small: Small) -> dict[str, str]:
     place = open_place(str(small.root))
     context = place.context(offline=True)
