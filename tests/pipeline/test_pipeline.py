@@ -225,6 +225,30 @@ def test_bench_times_it_in_a_process_of_its_own_and_nothing_else(joint: Small, z
     assert [stage["name"] for stage in found["latency"]["stages"]] == [*STAGES]
 
 
+def test_bench_times_it_at_other_batches_and_shows_a_line_of_each(joint: Small, zoo: Zoo) -> None:
+    said = zoo("bench", "both", "--batch", "1,4")
+    assert said.code == 0 and made(said) == [f"{WHOLE}/4"], "at one image a call it was timed before"
+    lines = [re.split(r" {2,}", line.strip()) for line in said.out.splitlines() if line.startswith(("model", "A tiny body and its hands "))]
+    header, *cells = lines[:3]
+    assert [dict(zip(header, line, strict=True))["batch"] for line in cells] == ["1", "4"]
+    assert all(float(dict(zip(header, line, strict=True))["images/s, from image to poses"]) > 0 for line in cells)
+    (found,) = json.loads(zoo("bench", "both", "--batch", "1,4", "--json").out)
+    (other,) = found["batches"]
+    assert other["timing"]["batch"] == 4 and other["timing"]["images"] == 4 * other["timing"]["runs"]
+    assert [stage["name"] for stage in other["stages"]] == [*STAGES]
+
+
+def test_batches_of_the_recipe_have_a_table_of_the_leaderboard(joint: Small, zoo: Zoo) -> None:
+    joint.pipeline(("{dataset: coco_val2017, images: 2}", "{dataset: coco_val2017, images: 2, batches: [4]}"))
+    assert zoo("eval", "both").code == 0
+    text = (joint.root / "LEADERBOARD.md").read_text()
+    _, found, table = text.partition("## Body and hand pose: from image to poses by batch\n\n")
+    assert found and "images/s at 1 | images/s at 4 | 4 against 1 |" in " ".join(table.split())
+    assert "the whole way from 4 images to poses; milliseconds by stage" in table
+    assert zoo("board", "--check", "--current", "both").code == 0
+    assert json.loads(zoo("board", "--json").out)[-1]["rows"][0]["cells"]["gain@4"] > 0
+
+
 def test_gc_keeps_what_it_needs(joint: Small, zoo: Zoo) -> None:
     said = zoo("gc")
     # what was measured before there were people in the labels goes

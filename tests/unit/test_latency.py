@@ -70,7 +70,7 @@ def test_a_network_so_slow_that_it_takes_too_long_makes_fewer_calls(
     context: Context, monkeypatch: pytest.MonkeyPatch, runs: int, made: int
 ) -> None:
     monkeypatch.setattr(latency, "LONG", 0.005)
-    timing = measure(Sleeper(0.001), feeds(), seconds=1.0, runs=runs, warmup=0.0, context=context)
+    timing = measure(Sleeper(0.001), feeds(), seconds=0.0, runs=runs, warmup=0.0, context=context)
     assert timing.runs == made
 
 
