@@ -106,3 +106,13 @@ def test_a_crop_that_is_not_square_cannot_be_turned(small: Small) -> None:
         ("people:", "turns: [0, 90]\npeople:"),
     )
     assert any("turns: only square crops can be turned" in one for one in found)
+
+
+def test_a_protocol_s_own_turns_are_of_square_crops_too(small: Small) -> None:
+    _, found = faults(small, (GIVEN, GIVEN + "    fit: {type: box, width: 192, height: 256}\n    turns: [0, 90]\n"))
+    assert any("evaluate[0].turns: only square crops can be turned" in one for one in found)
+
+
+def test_a_detector_does_not_look_at_boxes(small: Small) -> None:
+    _, found = faults(small, ("task: hand_pose", "task: person_detection"))
+    assert any("preprocess.fit: a recipe of the task person_detection finds boxes in whole images" in one for one in found)

@@ -199,7 +199,7 @@ def test_what_a_detector_finds_is_read_the_best_first_and_within_the_limits(data
 def test_what_is_said_of_a_detector_is_its_weights_and_all_that_decides_what_it_finds(dataset: Coco, context: Context) -> None:
     folder = found(step(dataset), context)
     said = DetectorBoxes(recipe="finder", most=7).said(dataset, folder, context)
-    assert (said["recipe"], said["target"], said["least"], said["most"]) == ("finder", "onnxruntime-fp32", 0.3, 7)
+    assert (said["recipe"], said["target"], said["least"], said["most"]) == ("finder", "onnxruntime-fp32", 0.0, 7)
     assert said["weights"] == {"finder.onnx": "0" * 64}
     assert said["decode"]["threshold"] == 0.1 and said["fit"]["type"] == "letterbox"
 

@@ -27,7 +27,10 @@ class DetectorBoxes(Choice, frozen=True, kw_only=True, tag="detector"):
 
     recipe: Annotated[str, Meta(description="the detector's recipe", min_length=1)]
     target: Annotated[str, Meta(description="which of its targets finds them")] = "onnxruntime-fp32"
-    least: Annotated[float, Meta(description="boxes of a smaller score are left out", ge=0, le=1)] = 0.3
+    protocol: Annotated[
+        str | None, Meta(description="which of its protocols says how its outputs are decoded; none: as the recipe itself has it")
+    ] = None
+    least: Annotated[float, Meta(description="boxes of a smaller score are left out", ge=0, le=1)] = 0.0
     most: Annotated[int | None, Meta(description="of each image only the best; none: all")] = None
 
     def read(self, dataset: Dataset, images: Images, found: Path | None, context: Context) -> dict[int, Poses]:

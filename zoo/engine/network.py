@@ -215,18 +215,19 @@ def found_boxes(
     if not isinstance(boxes, DetectorBoxes):
         return {}
     detector, target = story.place.network(boxes.recipe), boxes.target
+    protocol = next((one for one in detector.evaluate if one.protocol == boxes.protocol), None)
     building = replace(wish, accuracy=False, latency=False, weights=None)
     plan_network(story, detector, [target], context, building)
     step = FindBoxes(
         detector=detector.name,
-        part=part(detector, story.workspace.targets[target]),
+        part=part(detector, story.workspace.targets[target], protocol),
         dataset=dataset,
         limit=limit,
         skip_bad_images=wish.skip_bad_images,
     )
     compiled = {"compiled": f"{detector.name}/{target}/compile", **story.photos(dataset)}
-    first = f"/first-{limit}" if limit else ""
-    return {"boxes": story.add(Action(f"boxes/{detector.name}/{target}/{story.named(dataset)}{first}", step, compiled))}
+    way = (f"/{boxes.protocol}" if protocol else "") + (f"/first-{limit}" if limit else "")
+    return {"boxes": story.add(Action(f"boxes/{detector.name}/{target}/{story.named(dataset)}{way}", step, compiled))}
 
 
 def measure_accuracy(

@@ -15,7 +15,7 @@ from zoo.pose.people import People
 from zoo.pose.preprocess import Fit
 from zoo.pose.skeletons import SKELETONS
 from zoo.recipe.faults import Fault, unknown
-from zoo.recipe.model import Recipe, Workspace
+from zoo.recipe.model import DETECTION, Recipe, Scales, Turns, Workspace
 from zoo.recipe.sound import Unsound, evaluations
 
 Path = tuple[str | int, ...]
@@ -30,6 +30,8 @@ class Way(NamedTuple):
     decode: Decoder
     flip: bool
     people: People
+    turns: Turns
+    scales: Scales
 
 
 def boxed(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
@@ -42,34 +44,45 @@ def boxed(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
 def _ways(recipe: Recipe) -> Iterator[Way]:
     """What is sound of them."""
     with suppress(Unsound):
-        yield Way((), recipe.preprocess.fit, recipe.decode, recipe.flip, recipe.people)
+        yield Way((), recipe.preprocess.fit, recipe.decode, recipe.flip, recipe.people, recipe.turns, recipe.scales)
     for index, own in evaluations(recipe):
         with suppress(Unsound):
             fit, decode = own.fit or recipe.preprocess.fit, own.decode or recipe.decode
             flip = recipe.flip if own.flip is None else own.flip
-            yield Way(("evaluate", index), fit, decode, flip, own.people or recipe.people)
+            people, turns, scales = own.people or recipe.people, own.turns or recipe.turns, own.scales or recipe.scales
+            yield Way(("evaluate", index), fit, decode, flip, people, turns, scales)
 
 
 def _crops(recipe: Recipe, way: Way) -> Iterator[Fault]:
     """What is asked of crops that cannot be had of them, or of whole images that only crops give."""
     if not isinstance(way.fit, Box):
         if way.flip:
-            yield (*way.path, "flip"), "only networks that look at boxes are run on mirrored crops: their fit is `box`"
+            yield _where(recipe, way, "flip"), "only networks that look at boxes are run on mirrored crops: their fit is `box`"
         return
     if way.flip and not isinstance(way.decode, Mirroring):
-        yield (*way.path, "flip"), "this decoder cannot read a mirrored crop"
-    if recipe.scales != (1.0,):
-        yield (*way.path, "fit") if way.path else ("scales",), "a crop is run at one scale"
-    if recipe.turns != (0,) and way.fit.width != way.fit.height:
-        yield (*way.path, "fit") if way.path else ("turns",), "only square crops can be turned"
+        yield _where(recipe, way, "flip"), "this decoder cannot read a mirrored crop"
+    if way.scales != (1.0,):
+        yield _where(recipe, way, "scales"), "a crop is run at one scale"
+    if way.turns != (0,) and way.fit.width != way.fit.height:
+        yield _where(recipe, way, "turns"), "only square crops can be turned"
     if way.people.nms != "none" and not SKELETONS[way.decode.skeleton].sigmas:
-        where = (*way.path, "people") if way.path else ("people",)
-        yield where, f"{way.decode.skeleton} has no sigmas to compare people with: say `people: {{nms: none}}`"
+        yield _where(recipe, way, "people"), f"{way.decode.skeleton} has no sigmas to compare people with: say `people: {{nms: none}}`"
+
+
+def _where(recipe: Recipe, way: Way, field: str) -> Path:
+    """Where a way says something: at its own field, or else at the protocol, which has it from the recipe."""
+    if not way.path:
+        return (field,)
+    return (*way.path, field) if getattr(recipe.evaluate[int(way.path[1])], field) else way.path
 
 
 def _sources(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     """Boxes that are missing, that nobody looks at, and that cannot be had of a dataset."""
     of_boxes = isinstance(recipe.preprocess.fit, Box)
+    with suppress(Unsound):
+        if of_boxes and recipe.task == DETECTION:
+            yield ("preprocess", "fit"), f"a recipe of the task {DETECTION} finds boxes in whole images, and looks at none"
+            return
     with suppress(Unsound):
         if recipe.calibration:
             path: Path = ("calibration",)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import structs
@@ -193,6 +194,14 @@ def _detectors(recipe: Recipe, place: Place) -> Iterator[Fault]:
             yield (*path, "target"), unknown(f"target of {boxes.recipe}", boxes.target, known)
         elif (target := place.declared.targets.get(boxes.target)) and not target.backend.runs:
             yield (*path, "target"), f"{boxes.target} is built and not run: nothing can be found on it"
+        elif boxes.protocol and boxes.protocol not in _protocols(data):
+            yield (*path, "protocol"), unknown(f"protocol of {boxes.recipe}", boxes.protocol, _protocols(data))
+
+
+def _protocols(data: Mapping[str, Any]) -> list[str]:
+    """The names of the protocols in a recipe that was not judged."""
+    evaluate = data.get("evaluate")
+    return [str(one["protocol"]) for one in evaluate if isinstance(one, dict) and "protocol" in one] if isinstance(evaluate, list) else []
 
 
 def _composite(document: Document, place: Place) -> Composite:
