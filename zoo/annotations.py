@@ -98,7 +98,7 @@ def _person(annotation: dict[str, Any], size: tuple[float | None, float | None],
         if None in size:
             raise KeyError("width, height")
         return _counted(annotation, annotation["keypoints"], np.array([0, 0, *size], np.float64))
-    box = _corners(annotation["bbox"])
+    box = corners(annotation["bbox"])
     if None not in size:
         box = np.clip(box, 0, np.tile(np.array(size, np.float64) - 1, 2))
     return _counted(annotation, annotation["keypoints"], box)
@@ -106,7 +106,7 @@ def _person(annotation: dict[str, Any], size: tuple[float | None, float | None],
 
 def _hands(annotation: dict[str, Any]) -> list[Instance]:
     valid = [side for side in ("lefthand", "righthand") if annotation[f"{side}_valid"]]
-    return [hand for side in valid for hand in _counted(annotation, annotation[f"{side}_kpts"], _corners(annotation[f"{side}_box"]))]
+    return [hand for side in valid for hand in _counted(annotation, annotation[f"{side}_kpts"], corners(annotation[f"{side}_box"]))]
 
 
 def _counted(annotation: dict[str, Any], keypoints: Sequence[float], box: NDArray[np.float64]) -> list[Instance]:
@@ -117,7 +117,7 @@ def _counted(annotation: dict[str, Any], keypoints: Sequence[float], box: NDArra
     return [Instance(annotation["image_id"], box, points, float(annotation["area"]))]
 
 
-def _corners(box: Sequence[float]) -> NDArray[np.float64]:
+def corners(box: Sequence[float]) -> NDArray[np.float64]:
     """COCO's x, y, width, height -> x1, y1, x2, y2."""
     x, y, width, height = box
     return np.array([x, y, x + width, y + height], np.float64)

@@ -66,7 +66,8 @@ def test_tensorrt_rtx_builds_every_precision_of_every_recipe(
     place = open_place(str(ROOT))
     recipe = read_recipe(place.find(name), place)
     assert isinstance(recipe, Recipe) and recipe.calibration is not None
-    datasets = {dataset: {"type": "folder", "images": "pictures"} for evaluation in recipe.evaluate for dataset in evaluation.datasets}
+    judging = {"type": "coco", "images": "pictures", "annotations": "pictures/people.json"}
+    datasets = {dataset: dict(judging) for evaluation in recipe.evaluate for dataset in evaluation.datasets}
     # the graph is what is built, and it is the same whatever the weights and the pictures
     declared: dict[str, Any] = {"datasets": {**datasets, recipe.calibration.dataset: {"type": "folder", "images": "others"}}}
     # but for one that is a file: without it there is no graph
@@ -80,6 +81,7 @@ def test_tensorrt_rtx_builds_every_precision_of_every_recipe(
         text = text.replace(large, small)
     path.write_text(text)
     picture(root / "pictures/0.png", 0)
+    (root / "pictures/people.json").write_text('{"images": [{"id": 1, "file_name": "0.png"}], "annotations": [], "categories": []}')
     picture(root / "others/0.png", 1, height=192, width=256)
     monkeypatch.chdir(root)
     code = run(["build", name, "-t", "tensorrt-rtx-*", *([] if whole else ["--rehearse"]), "--offline", "--json"])

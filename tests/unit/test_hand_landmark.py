@@ -1,5 +1,6 @@
 """The hand landmark network without its weights: what its shape promises. With them: test_hand_landmark_port.py."""
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,11 @@ def test_exported_graph_takes_any_batch(module: Any, tmp_path: Path) -> None:
 
 
 def faults(name: str, folder: Path, old: str, new: str) -> list[str]:
-    """What is wrong with a recipe of this zoo when `old` in it is `new`, as `path: message`."""
+    """What is wrong with a recipe of this zoo when `old` in it is `new`, as `path: message`; hands without their protocols, each of
+    which would repeat it."""
     text = (ROOT / f"recipes/{name}.yaml").read_text()
+    if name == "hand_landmark":
+        text = re.sub(r"(?ms)^evaluate:.*?^\n", "", text)
     assert old in text
     path = folder / f"{name}.yaml"
     path.write_text(text.replace(old, new))

@@ -47,14 +47,15 @@ def hands(path: Path, images: int = 5, seed: int = 0) -> tuple[Path, list[dict[s
         found[random.uniform(size=(2, K)) < 0.15] = np.nan
         if image == 2:
             found[1] = np.nan
-        results += metric.results(poses(found), "hand_21", image) if image != 4 else []
+        results += metric.results(poses(found, boxes=boxes), "hand_21", image) if image != 4 else []
     return written(path, annotations), annotations, results
 
 
-def poses(points: Floats, scores: Floats | None = None) -> Poses:
-    """Poses without warnings where one has no keypoint at all."""
+def poses(points: Floats, scores: Floats | None = None, boxes: Floats | None = None) -> Poses:
+    """Poses that were looked for in `boxes`, as COCO writes them."""
     count = len(points)
-    return Poses(points, (~np.isnan(points[..., 0])).astype(np.float64), np.zeros((count, 4)), np.ones(count) if scores is None else scores)
+    corners = np.zeros((count, 4)) if boxes is None else np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    return Poses(points, (~np.isnan(points[..., 0])).astype(np.float64), corners, np.ones(count) if scores is None else scores)
 
 
 def plainly(annotations: list[dict[str, Any]], results: list[dict[str, Any]], sides: list[float]) -> dict[str, float]:
@@ -104,7 +105,9 @@ def test_the_figures_are_those_of_a_plain_loop(tmp_path: Path) -> None:
 def test_a_perfect_hand_has_the_best_figures_that_there_are(tmp_path: Path) -> None:
     path, annotations, _ = hands(tmp_path / "a.json")
     points = np.array([one["keypoints"] for one in annotations]).reshape(-1, 2, K, 3)[..., :2]
-    results = [result for image, both in enumerate(points, 1) for result in HandPck().results(poses(both), "hand_21", image)]
+    boxes = np.array([one["bbox"] for one in annotations]).reshape(-1, 2, 4)
+    found = [poses(both, boxes=box) for both, box in zip(points, boxes, strict=True)]
+    results = [result for image, both in enumerate(found, 1) for result in HandPck().results(both, "hand_21", image)]
     figures = HandPck().evaluate(path, [1, 2, 3, 4, 5], results)
     assert {name: figures[name] for name in HandPck.figures} == pytest.approx({"PCK": 1, "AUC": 0.95, "EPE": 0, "missing": 0})
 
@@ -139,6 +142,13 @@ def test_another_number_of_hands_or_of_keypoints_is_refused(tmp_path: Path) -> N
         HandPck().evaluate(path, [3], [one for one in results if one["image_id"] == 3][:1])
     with pytest.raises(StepFailed, match="image 1: 20 keypoints were found and 21"):
         HandPck().evaluate(path, [1], [{**one, "keypoints": one["keypoints"][3:]} for one in results])
+
+
+def test_hands_in_another_order_than_the_annotations_are_refused(tmp_path: Path) -> None:
+    path, _, results = hands(tmp_path / "a.json")
+    with pytest.raises(StepFailed, match=r"image 1: a hand was looked for in another box") as caught:
+        HandPck().evaluate(path, [1, 2, 3, 4, 5], results[::-1])
+    assert "nms: none" in caught.value.hint
 
 
 def test_only_a_single_hand_is_judged_by_its_keypoints_and_only_two_by_their_persons() -> None:
@@ -232,7 +242,7 @@ def test_the_annotations_themselves_are_perfect(assets: Path) -> None:
     people = [{**one, "score": 1.0, "category_id": 1} for one in content["annotations"]]
     assert CocoWholebodyHands().evaluate(path, ids, people)["AP"] == pytest.approx(1)
     single = [
-        {"image_id": image, "keypoints": one.keypoints.ravel().tolist()}
+        {"image_id": image, "keypoints": one.keypoints.ravel().tolist(), "bbox": [*one.box[:2], *(one.box[2:] - one.box[:2])]}
         for image, found in instances(path, ids, "hands").items()
         for one in found
     ]

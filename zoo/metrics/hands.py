@@ -10,18 +10,23 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from zoo.annotations import Instance, Part, instances
+from zoo.annotations import Instance, Part, corners, instances
 from zoo.errors import StepFailed, ZooError
 from zoo.pose.coco_results import coco_results
 from zoo.pose.keypoints import Poses
 from zoo.record import Choice
 
+IN_ORDER = "one hand for each annotated box, in their order: `boxes: {type: annotations}` of the same part, `people: {nms: none}`"
+#: in pixels; boxes may have been single precision on their way
+BOX_TOLERANCE = 0.01
+
 
 class HandPck(Choice, frozen=True, kw_only=True, tag="hand_pck"):
     """Percentage of correct keypoints, the area under its curve, and the end-point error in pixels, as mmpose has them.
 
-    The boxes are given, so the k-th hand that was found in an image is held against the k-th annotated one
-    (`zoo.annotations.instances`). Only annotated keypoints count (v > 0).
+    The boxes are given (`zoo.annotations.instances`), so the k-th hand that was found in an image is held against the k-th
+    annotated one: where there are several, each has to have been looked for in that one's box. Only annotated keypoints count
+    (v > 0).
 
     * PCK: of each keypoint the share that is nearer than `threshold` longer sides of its box; the mean over the keypoints.
     * AUC: the mean of the PCKs whose limits are 0, 1/n ... (n-1)/n of `auc_pixels`. The first is always 0, so 0.95 is the
@@ -44,19 +49,21 @@ class HandPck(Choice, frozen=True, kw_only=True, tag="hand_pck"):
     auc_thresholds: Annotated[int, Meta(description="How many limits the AUC has", ge=1)] = 20
 
     def results(self, poses: Poses, skeleton: str, image_id: int) -> list[dict[str, Any]]:
-        """What is judged of one image: a COCO result for each hand, (0, 0, 0) where a keypoint is absent.
+        """What is judged of one image: a COCO result with its box for each hand, (0, 0, 0) where a keypoint is absent.
 
         Raises ZooError for a skeleton that is not a hand."""
         if skeleton != "hand_21":
             raise ZooError(f"{skeleton} is not one hand", "hand_pck judges hand_21; for hands of persons there is coco_wholebody_hands")
-        return coco_results(poses, image_id)
+        corners = poses.boxes.astype(np.float64)
+        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).tolist()
+        return [{**result, "bbox": box} for result, box in zip(coco_results(poses, image_id), boxes, strict=True)]
 
     def evaluate(self, annotations: Path, image_ids: Sequence[int], results: Sequence[dict[str, Any]]) -> dict[str, float]:
         """PCK, AUC, missing (0..1), EPE (pixels), and how many `images`, `instances` and `keypoints` were judged.
 
         PCK, AUC and missing are absent where no keypoint is annotated. Where nothing at all was found in an image, all its
-        hands are missing. Raises StepFailed where the annotations cannot be read, or where an image has another number of hands or
-        of keypoints than its annotations."""
+        hands are missing. Raises StepFailed where the annotations cannot be read, and where an image has other hands than its
+        annotations: in number, of keypoints or of hands, or in order."""
         truth = instances(annotations, image_ids, self.part)
         found: dict[int, list[dict[str, Any]]] = {image: [] for image in truth}
         for result in results:
@@ -82,13 +89,12 @@ class HandPck(Choice, frozen=True, kw_only=True, tag="hand_pck"):
         rows: list[NDArray[np.float64]] = []
         for image, annotated in truth.items():
             if len(found[image]) not in (0, len(annotated)):
-                raise StepFailed(
-                    f"image {image}: {len(found[image])} hands were found and {len(annotated)} are annotated",
-                    "hand_pck needs one for each annotated box, in their order: boxes of the annotations, none dropped",
-                )
+                raise StepFailed(f"image {image}: {len(found[image])} hands were found and {len(annotated)} are annotated", IN_ORDER)
             if not found[image]:
                 rows += [np.where(one.keypoints[:, 2] > 0, np.inf, np.nan) for one in annotated]
             for one, result in zip(annotated, found[image], strict=bool(found[image])):
+                if len(annotated) > 1 and not np.allclose(corners(result["bbox"]), one.box, atol=BOX_TOLERANCE):
+                    raise StepFailed(f"image {image}: a hand was looked for in another box than that of its annotation", IN_ORDER)
                 rows.append(_distance(one, np.array(result["keypoints"], np.float64).reshape(-1, 3)))
         sides = [(one.box[2:] - one.box[:2]).max() for annotated in truth.values() for one in annotated]
         return np.array(rows), np.array(sides)
