@@ -22,6 +22,7 @@ class CocoBoxes(Choice, frozen=True, kw_only=True, tag="coco_bbox"):
     Every person has to be annotated: one who is not makes a box that finds them an error."""
 
     figures: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR")
+    evaluator: ClassVar[str] = "pycocotools"
 
     max_detections: Annotated[int, Meta(description="How many boxes of an image count, by falling score", ge=1)] = 100
     small: Range = (0.0, 32.0**2)

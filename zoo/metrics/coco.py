@@ -26,6 +26,7 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
     What others head "IOU@0.5" in tables of pose models is this AP50."""
 
     figures: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50")
+    evaluator: ClassVar[str] = "pycocotools"
 
     sigmas: Annotated[tuple[float, ...], Meta(description="Spread per keypoint, in the order of the annotations")] = COCO_SIGMAS
     max_detections: Annotated[int, Meta(description="How many people of an image count, by falling score", ge=1)] = 20

@@ -40,6 +40,7 @@ class HandPck(Choice, frozen=True, kw_only=True, tag="hand_pck"):
     """
 
     figures: ClassVar[tuple[str, ...]] = ("PCK", "AUC", "EPE", "missing")
+    evaluator: ClassVar[str] = ""
 
     part: Annotated[
         Part, Meta(description="Whose keypoints and boxes: person, hands of persons, or image: as person, the box is the image")

@@ -36,6 +36,7 @@ class CocoWholebodyHands(Choice, frozen=True, kw_only=True, tag="coco_wholebody_
     """
 
     figures: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "AR", "AP_left", "AP_right")
+    evaluator: ClassVar[str] = "pycocotools"
 
     sigmas: Annotated[tuple[float, ...], Meta(description="Spread per keypoint of a hand, wrist first")] = HAND_SIGMAS
     max_detections: Annotated[int, Meta(description="How many hands of a side count in an image, by falling score", ge=1)] = 20

@@ -20,6 +20,7 @@ from zoo.metrics import Metric
 from zoo.pipelines import Pipeline
 from zoo.pipelines.estimator import Image
 from zoo.pose.keypoints import Poses
+from zoo.pose.skeletons import SKELETONS
 from zoo.steps import reports
 from zoo.steps.part import ALONE, Part, images_together, open_model
 from zoo.steps.provenance import Provenance
@@ -164,15 +165,23 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
 
     def _protocol(self, subset: str, boxes: Any) -> dict[str, Any]:
         """All that would make the figures others; its fingerprint is the table that the row belongs to."""
+        evaluator = self.metric.evaluator
         return {
             "name": self.protocol,
-            "boxes": boxes or (self.pipeline.boxes if self.pipeline else "none: bottom-up"),
+            "boxes": boxes or self._own_boxes(),
             "flip": any(part.flip for part in self.parts.values()),
             **self._flow(),
             "metric": msgspec.to_builtins(self.metric),
-            "evaluator": f"pycocotools {versions(['pycocotools'])['pycocotools']}",
+            **({"evaluator": f"{evaluator} {versions([evaluator])[evaluator]}"} if evaluator else {}),
             "subset": subset,
         }
+
+    def _own_boxes(self) -> str:
+        """Where boxes come from that nobody gives."""
+        if self.pipeline:
+            return self.pipeline.boxes
+        finds_boxes = not SKELETONS[self.parts[ALONE].decode.skeleton].keypoints
+        return "what is judged" if finds_boxes else "none: bottom-up"
 
     def _flow(self) -> dict[str, Any]:
         """How images become poses: that of the one network, or of each by its role and what joins them."""
