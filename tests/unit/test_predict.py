@@ -14,6 +14,7 @@ import click
 import cv2
 import numpy as np
 import pytest
+import tiny_top_down
 from workspaces import Small, Zoo, picture
 
 from zoo.cli.predict import command as predict
@@ -384,7 +385,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
     [
         (["tiny", "nowhere.jpg", "--save", "out"], "'nowhere.jpg' does not exist"),
         (["tiny", "--save", "out"], "Missing argument"),
-        (["tiny", "in"], "Missing option '--save'"),
+        (["tiny", "in", "--threshold", "-1"], "-1.0 is not in the range"),
         (["tinny", "in", "--save", "out"], "did you mean tiny?"),
         (["tiny", "in", "--save", "out", "-t", "onnxruntime-fp23"], "did you mean onnxruntime-fp32?"),
         (["tiny", "in", "--save", "out", "--format", "yaml"], "'yaml' is not one of"),
@@ -472,6 +473,104 @@ def test_people_are_found_in_real_photographs_and_all_files_agree(assets: Path, 
     single = txt.parse((tmp_path / "single/predictions.txt").read_text(), "openpose_18")
     for name, poses in lines.items():
         np.testing.assert_allclose(single[name].keypoints, poses.keypoints, atol=0.02)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a detector, a network that looks at its boxes, and both as a pipeline; what was built once is known."""
+    return tiny_top_down.make(tmp_path_factory.mktemp("predict") / "workspace").root
+
+
+@pytest.fixture
+def here(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.setenv("ZOO_WORKSPACE", str(built))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "txt", "json", "drawn"),
+    [
+        ([], True, False, True),
+        (["--no-draw"], True, False, False),
+        (["--draw"], True, False, True),
+        (["--format", "json"], False, True, False),
+        (["--format", "json", "--draw"], False, True, True),
+        (["--format", "json", "--format", "txt", "--no-draw"], True, True, False),
+    ],
+)
+def test_pictures_and_text_lie_in_predictions_unless_something_else_is_asked_for(
+    here: Path, built: Path, zoo: Zoo, words: list[str], txt: bool, json: bool, drawn: bool
+) -> None:
+    found = zoo("predict", "top_down", str(built / "coco/val2017"), *words)
+    assert found.code == 0, found.err
+    names = [f"{number:012d}" for number in (1, 2, 3)]
+    wanted = ["predictions.txt"] * txt + [f"json/{name}.json" for name in names] * json + [f"drawn/{name}.jpg" for name in names] * drawn
+    assert sorted(contents(here)) == sorted(f"predictions/top_down/{name}" for name in wanted)
+    places = found.out.strip().partition(": predictions/top_down (")[2].rstrip(")").split(", ")
+    assert {name.partition("/")[0] for name in wanted} == {place.rstrip("/") for place in places}
+    for place in places:
+        assert (here / "predictions/top_down" / place).exists()
+
+
+def test_a_recipe_may_be_named_by_its_path(here: Path, built: Path, zoo: Zoo) -> None:
+    found = zoo("predict", str(built / "recipes/top_down.yaml"), str(built / "coco/val2017"), "--no-draw")
+    assert found.code == 0 and sorted(contents(here)) == ["predictions/top_down/predictions.txt"]
+
+
+def test_pictures_that_any_recipe_drew_here_are_no_images_unless_they_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    image(Path("a.jpg"))
+    image(Path("predictions/other/drawn/a.jpg"))
+    image(Path("predictions/own.jpg"))
+    assert called(gathered([Path()], Path("predictions/mine"))) == ["a.jpg", "predictions/own.jpg"]
+    assert called(gathered([Path("predictions/other/drawn")], Path("predictions/mine"))) == ["a.jpg"]
+
+
+def test_that_an_image_is_taken_for_one_person_is_said_with_what_finds_people(here: Path, built: Path, zoo: Zoo) -> None:
+    (built / "recipes/broken.yaml").write_text("pipeline: {type: top_down, pose: poser}\n")  # a hint trips over nothing
+    try:
+        alone = zoo("predict", "poser", str(built / "coco/val2017"), "--no-draw")
+    finally:
+        (built / "recipes/broken.yaml").unlink()
+    assert alone.code == 0 and alone.out.startswith("3 people in 3 images by poser")
+    assert "each image is taken for one person; top_down finds people first\n" in alone.err
+    for name in ("top_down", "finder"):
+        assert "taken for one person" not in zoo("predict", name, str(built / "coco/val2017"), "--no-draw").err
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words", "threshold"),
+    [
+        ("top_down", [], 0.3),
+        ("poser", [], 0.3),
+        ("finder", [], 0.0),
+        ("top_down", ["--threshold", "0"], 0.0),
+        ("finder", ["--threshold", "0.5"], 0.5),
+    ],
+)
+def test_keypoints_that_nobody_sees_are_drawn_only_where_that_is_asked_for(
+    here: Path, built: Path, zoo: Zoo, monkeypatch: pytest.MonkeyPatch, recipe: str, words: list[str], threshold: float
+) -> None:
+    asked: list[float] = []
+
+    def draw(image: Image, poses: Poses, skeleton: Skeleton, *, threshold: float) -> Image:
+        asked.append(threshold)
+        return image
+
+    monkeypatch.setattr("zoo.cli.predictions.draw", draw)
+    assert zoo("predict", recipe, str(built / "coco/val2017"), *words).code == 0
+    assert asked == [threshold] * 3
+
+
+def test_what_is_not_drawn_is_written_all_the_same(tmp_path: Path, context: Context) -> None:
+    image(tmp_path / "in/a.png")
+    formats = ["txt", "json"]
+    everything = written(Writer(tmp_path / "all", formats, draw=True), Fake(), [tmp_path / "in"], context)
+    sure = written(Writer(tmp_path / "sure", formats, draw=True, threshold=0.6), Fake(), [tmp_path / "in"], context)
+    assert sure.pop("drawn/a.jpg") != everything.pop("drawn/a.jpg")
+    assert sure == everything
 
 
 def test_the_command_offers_every_format_that_there_is() -> None:

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from zoo.cli import options
 from zoo.licence import Purpose
 
+if TYPE_CHECKING:
+    from zoo.recipe.model import Recipe
+    from zoo.recipe.workspace import Place
+
+SEEN = 0.3
+"""A network that looks at boxes says of every keypoint where it is, seen or not: what it scores lower is not drawn. The usual
+threshold of top-down pictures (mmpose: `kpt_thr`). Networks that find people by themselves leave such keypoints away."""
+
 
 @click.command("predict")
 @click.argument("name", metavar="RECIPE", shell_complete=options.complete_recipes)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True))
-@click.option("--save", metavar="FOLDER", required=True, type=click.Path(file_okay=False), help="Where the files are written.")
+@click.option(
+    "--save", metavar="FOLDER", type=click.Path(file_okay=False), help="Where the files are written (default: predictions/RECIPE/)."
+)
 @click.option(
     "--format",
     "formats",
     multiple=True,
     type=click.Choice(["txt", "json", "coco", "openpose"]),
-    help="What is written (repeatable; default: txt).",
+    help="What is written (repeatable; default: txt, and pictures).",
 )
-@click.option("--draw", is_flag=True, help="Also write each image with its poses drawn, to FOLDER/drawn/.")
+@click.option(
+    "--draw/--no-draw", default=None, help="Write each image with its poses drawn, to FOLDER/drawn/ (default: where no --format is named)."
+)
+@click.option(
+    "--threshold",
+    metavar="SCORE",
+    type=click.FloatRange(0),
+    help=f"Draw no keypoint, or box of a detector, of a smaller score (default: {SEEN} for networks that look at boxes, else 0)."
+    " The other files hold everything.",
+)
 @click.option("--target", "-t", metavar="TARGET", help="Run it on this target (default: the recipe's first that this machine can run).")
 @click.option("--batch", metavar="N", type=click.IntRange(1), default=4, show_default=True, help="The most inputs of one shape in a call.")
 @click.option(
@@ -37,9 +57,10 @@ from zoo.licence import Purpose
 def command(
     name: str,
     paths: Sequence[str],
-    save: str,
+    save: str | None,
     formats: Sequence[str],
-    draw: bool,
+    draw: bool | None,
+    threshold: float | None,
     target: str | None,
     batch: int,
     weights: str | None,
@@ -49,7 +70,7 @@ def command(
     workspace: str | None,
     verbose: bool,
 ) -> int:
-    """Find the people in images, and write down their keypoints.
+    """Find the people in images, write down their keypoints, and draw them.
 
     PATHs are images or folders of images, with the folders in them (links to folders are not followed). RECIPE is of one
     network or of several, such as a body and its hands; what is not built yet is built first. An image that cannot be
@@ -63,23 +84,29 @@ def command(
       openpose  openpose/sub/a_keypoints.json, in the layout that OpenPose writes
       --draw    drawn/sub/a.jpg
 
+    A recipe of a network that looks at boxes (its fit is `box`) is shown each image as one person's. A pipeline finds the people
+    first, as rtmdet_simplepose does for simplepose.
+
     A person detector has no keypoints: its people have a box and a score. txt gives the box's corners as a part "box" (0 upper
     left, 1 lower right), coco COCO's detections; openpose cannot say them and is refused.
 
     \b
-      zoo predict openpose_mobilenet photos/ --save out --draw
+      zoo predict recipes/rtmdet_simplepose.yaml photos/
+      zoo predict openpose_mobilenet photos/ --save out --no-draw
       zoo predict openpose_mobilenet_landmark a.jpg b.jpg --save out --format json --format openpose
     """
     from pathlib import Path
 
     from zoo.cli.console import counted
-    from zoo.cli.predictions import Writer, gathered
+    from zoo.cli.predictions import FOLDER, Writer, gathered
     from zoo.cli.session import Session, exit_code, relative
     from zoo.cli.wishes import actions_for, usable
     from zoo.engine.action import needed
     from zoo.engine.joint import open_on, runs_on
     from zoo.engine.plan import named
     from zoo.errors import Findings, UsageError
+    from zoo.recipe.composite import parts_of
+    from zoo.recipe.model import Recipe
     from zoo.recipe.origin import of_artifact, require
     from zoo.steps.provenance import Provenance
 
@@ -91,9 +118,16 @@ def command(
         running = [one for one in recipe.targets if runs_on(recipe, one, declared)]
         only = f"{chosen} can be built but not run" if chosen else f"no target of {recipe.name} can be run"
         raise UsageError(only, f"targets that run: {', '.join(running) or 'none'}")
-    writer = Writer(Path(save), list(dict.fromkeys(formats)) or ["txt"], draw)
+    pictures = not formats if draw is None else draw
+    shown = threshold if threshold is not None else SEEN if any(map(looks_at_boxes, parts_of(recipe).values())) else 0.0
+    writer = Writer(Path(save or FOLDER / recipe.name), list(dict.fromkeys(formats)) or ["txt"], pictures, shown)
     inputs = gathered([Path(path) for path in paths], writer.folder)
     writer.ready()
+
+    if isinstance(recipe, Recipe) and looks_at_boxes(recipe):
+        finders = finding(recipe.name, session.place)
+        before = f"; {' and '.join(finders)} {'find' if len(finders) > 1 else 'finds'} people first" if finders else ""
+        click.echo(f"each image is taken for one {'hand' if recipe.task == 'hand_pose' else 'person'}{before}", err=True)
 
     compiled = f"{recipe.name}/{chosen}/compile"
     actions = needed(actions_for(session, [recipe], [chosen], weights=weights, rehearse=rehearse), compiled)
@@ -111,5 +145,34 @@ def command(
     for file, reason in writer.bad:
         click.echo(f"passed over: {file}: {reason}", err=True)
     people, images = counted(writer.people, "person", "people"), counted(len(inputs) - len(writer.bad), "image")
-    click.echo(f"{people} in {images} by {recipe.name} on {chosen}: {relative(writer.folder)}")
+    click.echo(f"{people} in {images} by {recipe.name} on {chosen}: {relative(writer.folder)} ({', '.join(writer.places)})")
     return Findings.exit_code if writer.bad else 0
+
+
+def looks_at_boxes(recipe: Recipe) -> bool:
+    """Whether a network has to be told where the people are."""
+    from zoo.pose.fits.box import Box
+
+    return isinstance(recipe.preprocess.fit, Box)
+
+
+def finding(name: str, place: Place) -> list[str]:
+    """The pipelines of a workspace that find people for the network `name` to look at. Recipes with faults are passed over."""
+    from zoo.document import read
+    from zoo.errors import RecipeError
+    from zoo.recipe.composite import PipelineRecipe
+    from zoo.recipe.schema import convert
+
+    found = []
+    for path in place.files():
+        try:
+            document = read(path)
+            # only a pipeline's file is looked at any closer: this is a hint, and judges nothing
+            if not isinstance(document.data, dict) or "pipeline" not in document.data:
+                continue
+            pipeline = convert(document, PipelineRecipe).pipeline
+        except RecipeError:
+            continue
+        if name in [pipeline.parts[role] for role in pipeline.boxed]:
+            found.append(path.stem)
+    return found

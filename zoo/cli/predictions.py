@@ -23,6 +23,8 @@ from zoo.pose.keypoints import Poses
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 DRAWN = "drawn"
+FOLDER = Path("predictions")
+"""Where predictions lie, each recipe's in a folder of its own, unless another is named."""
 ALIKE = 4
 """Images in hand at once, in calls' worth: those of one shape among them share calls."""
 
@@ -31,15 +33,17 @@ def gathered(paths: Sequence[Path], output: Path) -> tuple[Sample, ...]:
     """The images that `paths` name: files as they are, of folders all that end like images, in order of their names.
 
     Each is called by its path within what was named. Links to files are followed, links to folders inside of what was named are
-    not. Pictures that an earlier run drew in the `output` are passed over.
+    not. Pictures that an earlier run drew in the `output` or the usual folder are passed over.
     Raises UsageError where there are none, where two would be called alike, or where those pictures themselves are named."""
-    drawings = _real(output / DRAWN)
+    drawings, usual = _real(output / DRAWN), [_real(folder) for folder in FOLDER.glob(f"*/{DRAWN}")]
     found: dict[Path, str] = {}
     for path in paths:
         if _real(path).is_relative_to(drawings):
             raise UsageError(f"{path} lies in {output / DRAWN}, where pictures are drawn", "save to another folder")
+        # who names other drawings means them
+        passed = [drawings, *(folder for folder in usual if not _real(path).is_relative_to(folder))]
         for file, name in _images(path):
-            if not _real(file).is_relative_to(drawings):
+            if not any(_real(file).is_relative_to(folder) for folder in passed):
                 found.setdefault(Path(os.path.abspath(file)), name)  # noqa: PTH100 - not resolved: a link is an image of its own
     if not found:
         raise UsageError(f"there are no images in {', '.join(map(str, paths))}", f"images end in {', '.join(sorted(ENDINGS))}")
@@ -73,9 +77,17 @@ class Writer:
     folder: Path
     formats: Sequence[str]
     draw: bool = False
+    threshold: float = 0.0
+    """Keypoints, or a detector's boxes, of a smaller score are not drawn."""
     people: int = 0
     bad: list[tuple[str, str]] = field(default_factory=list)
     """The images that were passed over or not drawn, and why."""
+
+    @property
+    def places(self) -> list[str]:
+        """What is written, within the folder."""
+        together = [f"predictions{FORMATS[name].SUFFIX}" if FORMATS[name].TOGETHER else f"{name}/" for name in self.formats]
+        return together + [f"{DRAWN}/"] * self.draw
 
     def ready(self) -> None:
         """Make the folder. Raises UsageError where nothing can be written there."""
@@ -123,7 +135,7 @@ class Writer:
                 if not FORMATS[name].TOGETHER:
                     self._put(f"{name}/{called[sample.name]}{FORMATS[name].SUFFIX}", FORMATS[name].write([prediction]).encode())
             if self.draw:
-                if picture := drawn(image, poses, model):
+                if picture := drawn(image, poses, model, self.threshold):
                     self._put(f"{DRAWN}/{called[sample.name]}.jpg", picture)
                 else:
                     self.bad.append((sample.name, "it is not drawn: no JPEG is so wide or high"))
@@ -168,10 +180,10 @@ def nobody(model: PoseModel) -> Poses:
     return poses_of(np.zeros((0, keypoints, 2)), np.zeros((0, keypoints)))
 
 
-def drawn(image: Image, poses: Poses, model: PoseModel) -> bytes:
+def drawn(image: Image, poses: Poses, model: PoseModel, threshold: float) -> bytes:
     """The image with its poses, as a JPEG file; empty where that cannot be: no side has more than 65500 pixels."""
     import cv2
 
     if max(image.shape) > 65500:
         return b""
-    return bytes(cv2.imencode(".jpg", draw(image, poses, model.skeleton), [cv2.IMWRITE_JPEG_QUALITY, 92])[1])
+    return bytes(cv2.imencode(".jpg", draw(image, poses, model.skeleton, threshold=threshold), [cv2.IMWRITE_JPEG_QUALITY, 92])[1])
