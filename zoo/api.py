@@ -6,6 +6,14 @@ import zoo.api
 with zoo.api.load("openpose_mobilenet", "onnxruntime-fp32") as model:
     poses = model(cv2.imread("people.jpg"))
     print(len(poses), "people", model.skeleton.keypoints)
+
+A top-down network looks at boxes, (N, 4) x1, y1, x2, y2 in image pixels; without them it takes the whole image for one
+person's. A pipeline that begins with a detector finds them, or takes those that it is given:
+
+with zoo.api.load("simplepose", "onnxruntime-fp32", batch=8) as model:
+    poses = model(image, boxes=boxes)
+with zoo.api.load("rtmdet_simplepose", "onnxruntime-fp32", batch=8) as model:
+    poses = model(image)
 """
 
 from __future__ import annotations

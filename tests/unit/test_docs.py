@@ -17,14 +17,18 @@ import msgspec
 import pytest
 
 from zoo import api, errors
+from zoo.boxes import Boxes, DetectorBoxes
 from zoo.cli import COMMANDS, cli, reference, run
 from zoo.document import parse, read
+from zoo.metrics import Metric
 from zoo.models import OnnxGraph
+from zoo.pipelines import Pipeline
 from zoo.pose.decoders import Decoder
+from zoo.pose.people import People
 from zoo.recipe.check import problems
 from zoo.recipe.composite import PipelineRecipe
 from zoo.recipe.composite import problems as misfits
-from zoo.recipe.model import Recipe, Workspace
+from zoo.recipe.model import DETECTION, Recipe, Workspace, sources
 from zoo.recipe.vdsp import resolved
 from zoo.recipe.workspace import open_place, read_recipe
 
@@ -90,7 +94,7 @@ def test_every_zoo_command_line_is_one_that_the_program_takes(page: Path) -> Non
 def test_every_recipe_of_a_command_line_exists_or_is_plainly_the_readers_own(page: Path) -> None:
     known = {path.stem for path in (ROOT / "recipes").glob("*.yaml")} | {"my_model", "RECIPE", "NAME"}
     for line in shell_lines(page):
-        match = re.match(r"zoo (?:show|plan|fetch|build|eval|bench|new|check) ([\w/.]+)", line)
+        match = re.match(r"zoo (?:show|plan|fetch|build|eval|bench|predict|new|check) ([\w/.]+)", line)
         assert match is None or match[1] in known or (ROOT / match[1]).is_file(), f"{page.name}: `{line}`"
 
 
@@ -175,6 +179,10 @@ def test_every_piece_of_yaml_is_one_that_the_zoo_takes(text: str) -> None:
         document, faults = resolved(parse(json.dumps(whole), str(ROOT / f"recipes/{whole['name']}.yaml")))
         recipe = msgspec.convert(document.data, Recipe)
         assert faults + problems(document, recipe, msgspec.convert(declared, Workspace)) == []
+        for boxes in (one for _, one in sources(recipe) if isinstance(one, DetectorBoxes)):
+            detector = open_place(str(ROOT)).network(boxes.recipe)
+            protocols = [None, *(one.protocol for one in detector.evaluate)]
+            assert detector.task == DETECTION and boxes.target in detector.targets and boxes.protocol in protocols
 
 
 def within(part: Any, whole: Any) -> bool:
@@ -189,6 +197,11 @@ def within(part: Any, whole: Any) -> bool:
 def test_the_readmes_recipe_is_the_recipe_with_things_left_out() -> None:
     (text,) = [text for language, text in fences(README) if language == "yaml"]
     assert within(parse(text).data, read(ROOT / "recipes/openpose_mobilenet.yaml").data)
+
+
+def test_the_readme_names_every_recipe_once() -> None:
+    named = [name for row in rows(README, "kind") for name in re.findall(r"`(\w+)`", row[1])]
+    assert sorted(named) == sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
 
 
 def test_the_readmes_python_calls_what_exists() -> None:
@@ -211,6 +224,23 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
 def test_the_table_of_decoders_is_the_union() -> None:
     named = [row[0].strip("`") for row in rows(ROOT / "docs/recipes.md", "`type`")]
     assert sorted(named) == sorted(decoder.__struct_config__.tag for decoder in get_args(Decoder))
+
+
+def test_the_table_of_metrics_is_the_union_with_the_figures_of_each() -> None:
+    told = {row[0].split("`")[1]: re.sub(r" \(.*?\)", "", row[2]).split(", ") for row in rows(ROOT / "docs/recipes.md", "metric")}
+    assert told == {metric.__struct_config__.tag: list(metric.figures) for metric in get_args(Metric)}
+
+
+def test_every_source_of_boxes_and_every_pipeline_is_told() -> None:
+    named = [row[0].strip("`") for row in rows(ROOT / "docs/recipes.md", "`boxes`")]
+    assert sorted(named) == sorted(source.__struct_config__.tag for source in get_args(Boxes))
+    shown = {parse(text).data["pipeline"]["type"] for _, text in fences(ROOT / "docs/recipes.md") if "\npipeline:" in text}
+    assert shown == {pipeline.__struct_config__.tag for pipeline in get_args(Pipeline)}
+
+
+def test_the_fields_of_people_are_told_with_their_defaults() -> None:
+    told = {row[0].strip("`"): row[1].strip("`") for row in rows(ROOT / "docs/recipes.md", "people")}
+    assert told == {name: str(value) for name, value in msgspec.structs.asdict(People()).items()}
 
 
 def test_the_readme_names_every_command_and_every_extra() -> None:
