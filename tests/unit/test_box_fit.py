@@ -1,6 +1,7 @@
 """Boxes are cut out of an image as mmpose's top-down networks want them."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -105,6 +106,40 @@ def test_a_box_of_nan_or_infinity_is_refused(box: list[float]) -> None:
         FIT.affine((90, 70), np.array(box))
 
 
-def test_a_fit_of_whole_images_refuses_a_box() -> None:
+def test_a_fit_of_whole_images_refuses_boxes() -> None:
+    whole = Preprocess(fit=Stretch(width=8, height=8))
     with pytest.raises(ZooError, match="looks at whole images"):
-        Preprocess(fit=Stretch(width=8, height=8)).prepare(image_of(9, 9), np.array([0, 0, 4, 4]))
+        whole.prepare(image_of(9, 9), np.array([0, 0, 4, 4]))
+    for boxes in ([], [np.array([0, 0, 4, 4])]):
+        with pytest.raises(ZooError, match="looks at whole images"):
+            whole.prepare_crops([image_of(9, 9)] * len(boxes), boxes)
+
+
+@pytest.mark.parametrize(
+    ("order", "interpolation"),
+    [
+        ("resize_then_normalize", "nearest"),
+        ("resize_then_normalize", "linear"),
+        ("resize_then_normalize", "cubic"),
+        # not cubic: there OpenCV 5 cuts off the fractions of a float64 image's border
+        ("normalize_then_resize", "linear"),
+    ],
+)
+def test_an_input_is_what_opencv_makes_of_the_whole_box_whatever_the_box(order: str, interpolation: str) -> None:
+    fit = Box(width=24, height=32, interpolation=interpolation, pad=(10, 20, 30))  # type: ignore[arg-type]
+    prepare = Preprocess(fit=fit, mean=(1, 2, 3), std=(4, 5, 6), order=order)  # type: ignore[arg-type]
+    chance = np.random.default_rng(0)
+    flags = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}[interpolation]
+    for round in range(200):
+        height, width = (1, 1) if round % 5 == 0 else chance.integers(1, 40, 2)
+        image = chance.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        box = chance.normal(size=4) * 10.0 ** chance.integers(-3, 12) + 10 * chance.normal()
+        tensor, affine = prepare.prepare(image, box if round % 7 else np.tile(box[:2], 2))
+        pixels: Any = image if order == "resize_then_normalize" else image.astype(float)
+        wanted = prepare.normalized(cv2.warpAffine(pixels, affine.matrix, fit.size[::-1], flags=flags, borderValue=fit.pad))
+        np.testing.assert_allclose(tensor[0].transpose(1, 2, 0), wanted, atol=1e-4)
+
+
+def test_a_box_at_the_end_of_the_world_shows_nothing_but_border() -> None:
+    affine = FIT.affine((90, 70), np.array([1e25, -1e25, 1e25, -1e25]))
+    assert 0 in affine.content[2:]

@@ -159,6 +159,13 @@ def test_a_model_is_called_with_one_image_and_its_boxes() -> None:
             model(scene(*C), wrong)
 
 
+def test_what_is_no_image_is_refused_with_boxes_and_without() -> None:
+    for image in (None, np.zeros((8, 8), np.uint8)):
+        for boxes in (None, [around(*A)]):
+            with pytest.raises(ZooError, match="an image is an array"):
+                crops(Channels()).many([image], boxes=boxes)  # type: ignore[list-item]
+
+
 def test_a_network_that_finds_people_by_itself_refuses_boxes() -> None:
     model = Estimator(Channels(), Preprocess(fit=Stretch(width=8, height=8)), HEAT)
     with pytest.raises(ZooError, match="finds people by itself and was given boxes"):

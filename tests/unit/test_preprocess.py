@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.errors import ZooError
-from zoo.pose.fits import Height, Stretch
+from zoo.pose.fits import Box, Height, Stretch
 from zoo.pose.preprocess import Preprocess
 
 GRAY = {"mean": (128, 128, 128), "std": (256, 256, 256)}
@@ -108,6 +108,14 @@ fits = st.one_of(
         pad=st.sampled_from([(128.0, 128.0, 128.0), (0.0, 100.0, 255.0)]),
     ),
     st.builds(Stretch, width=st.integers(8, 64), height=st.integers(8, 64)),
+    # of a padded box the edges are mixed of image and border
+    st.builds(
+        Box,
+        width=st.integers(8, 64),
+        height=st.integers(8, 64),
+        interpolation=st.sampled_from(["nearest", "linear"]),
+        pad=st.sampled_from([(0.0, 0.0, 0.0), (0.0, 100.0, 255.0)]),
+    ),
 )
 preparations = st.builds(
     Preprocess,

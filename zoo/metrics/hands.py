@@ -55,8 +55,8 @@ class HandPck(Choice, frozen=True, kw_only=True, tag="hand_pck"):
         Raises ZooError for a skeleton that is not a hand."""
         if skeleton != "hand_21":
             raise ZooError(f"{skeleton} is not one hand", "hand_pck judges hand_21; for hands of persons there is coco_wholebody_hands")
-        corners = poses.boxes.astype(np.float64)
-        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).tolist()
+        ends = poses.boxes.astype(np.float64)
+        boxes = np.concatenate([ends[:, :2], ends[:, 2:] - ends[:, :2]], axis=1).tolist()
         return [{**result, "bbox": box} for result, box in zip(coco_results(poses, image_id), boxes, strict=True)]
 
     def evaluate(self, annotations: Path, image_ids: Sequence[int], results: Sequence[dict[str, Any]]) -> dict[str, float]:

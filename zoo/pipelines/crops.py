@@ -15,7 +15,7 @@ from zoo.pipelines.estimator import Image, PoseModel, Stopwatch, Turning, run
 from zoo.pose.geometry import Affine, Turn, View, turned
 from zoo.pose.keypoints import Poses
 from zoo.pose.people import People
-from zoo.pose.preprocess import Preprocess
+from zoo.pose.preprocess import Preprocess, check_image
 from zoo.pose.skeletons import SKELETONS, Skeleton
 
 if TYPE_CHECKING:
@@ -155,5 +155,6 @@ def _turned(crop: NDArray[np.float32], turn: Turn) -> NDArray[np.float32]:
 
 
 def _whole(image: Image) -> Poses:
-    """The whole image as the one box of a person."""
+    """The whole image as the one box of a person. Raises ZooError where it is no image."""
+    check_image(image)
     return Poses.of_boxes(np.array([[0.0, 0.0, image.shape[1], image.shape[0]]]), np.ones(1))

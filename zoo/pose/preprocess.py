@@ -84,9 +84,10 @@ class Preprocess(Record, frozen=True, kw_only=True):
 
     def prepare_crops(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float32], list[Affine]]:
         """The same for N crops in one tensor (N, 3, h, w): box i is cut out of image i. Raises ZooError as `prepare` does."""
+        if not isinstance(self.fit, Box):
+            raise ZooError("this preprocessing looks at whole images and was given boxes", "leave the boxes away, or crop the images")
         affines = [self._affine(image, box) for image, box in zip(images, boxes, strict=True)]
-        height, width = self.fit.size or (0, 0)
-        tensor = np.empty((len(affines), 3, height, width), np.float32)
+        tensor = np.empty((len(affines), 3, self.fit.height, self.fit.width), np.float32)
         for crop, image, affine in zip(tensor, images, affines, strict=True):
             self._fill(crop, image, affine)
         return tensor, affines
@@ -97,7 +98,7 @@ class Preprocess(Record, frozen=True, kw_only=True):
 
     def _affine(self, image: NDArray[np.uint8], box: NDArray[Any] | None) -> Affine:
         """Where the image, or a box of it, goes; `prepare` says what is refused."""
-        _check(image)
+        check_image(image)
         size = (image.shape[1], image.shape[0])
         if isinstance(self.fit, Box):
             return self.fit.affine(size, box)
@@ -130,10 +131,17 @@ class Preprocess(Record, frozen=True, kw_only=True):
             # in float64, as Lightweight OpenPose's evaluation does (its mean is a tuple, which NumPy promotes), and
             # because OpenCV's float32 resize differs by 2e-5 between its own code and the vendor's that it may pick
             pixels = cv2.LUT(image, np.ascontiguousarray(_levels(self)[:, list(channels)])[None])
-            planes = cv2.split(self.fit.resize(pixels, affine).astype(np.float32))
+            planes = cv2.split(self._normalized_fit(channels).resize(pixels, affine).astype(np.float32))
             return [planes[channel] for channel in channels]
         planes = cv2.split(self.fit.resize(image, affine))
         return [cv2.LUT(planes[channel], table) for channel, table in zip(channels, _tables(self), strict=True)]
+
+    def _normalized_fit(self, channels: tuple[int, ...]) -> Fit:
+        """The fit for pixels that are normalised already: what it mixes with them at the image's edges is so as well."""
+        if not isinstance(self.fit, Box):
+            return self.fit
+        blue, green, red = self.normalized(np.array(self.fit.pad)[list(channels)])[list(channels)].tolist()
+        return msgspec.structs.replace(self.fit, pad=(blue, green, red))
 
 
 @lru_cache(maxsize=16)
@@ -148,7 +156,8 @@ def _tables(preprocess: Preprocess) -> list[NDArray[np.float32]]:
     return [np.ascontiguousarray(column) for column in _levels(preprocess).astype(np.float32).T]
 
 
-def _check(image: Any) -> None:
+def check_image(image: Any) -> None:
+    """Raises ZooError where it is no (H, W, 3) array of 8 bits with something in it."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ZooError(

@@ -63,11 +63,12 @@ class Box(Choice, frozen=True, kw_only=True, tag="box"):
                 [0.0, factor, self.height / 2 - factor * (y1 + y2) / 2],
             ]
         )
-        # what lies within a pixel of the image is mixed of it and of the border
-        reach = matrix[:, :2] @ np.array([[-1.0, image[0]], [-1.0, image[1]]]) + matrix[:, 2:]
-        left, top = np.maximum(np.floor(reach[:, 0]), 0).astype(int)
-        right, bottom = np.minimum(np.ceil(reach[:, 1]) + 1, (self.width, self.height)).astype(int)
-        content = (int(left), int(top), max(0, int(right - left)), max(0, int(bottom - top)))
+        # what lies within a pixel of the image, or two where interpolation is cubic, is mixed of it and of the border
+        beyond = 2.0 if self.interpolation == "cubic" else 1.0
+        reach = matrix[:, :2] @ np.array([[-beyond, image[0] - 1 + beyond], [-beyond, image[1] - 1 + beyond]]) + matrix[:, 2:]
+        ends = np.stack([np.floor(reach[:, 0]), np.ceil(reach[:, 1]) + 1], axis=1).clip(0, [[self.width], [self.height]])
+        (left, right), (top, bottom) = ends.astype(int).tolist()
+        content = (left, top, max(0, right - left), max(0, bottom - top))
         return Affine(matrix=matrix, image=image, input=(self.width, self.height), content=content)
 
     def resize(self, pixels: NDArray[Any], affine: Affine) -> NDArray[Any]:
