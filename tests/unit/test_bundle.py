@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import onnx
+import pytest
 from onnx import TensorProto, helper
 
 from zoo.context import Context
 from zoo.edits import FoldPreprocess
 from zoo.pose import vdsp
-from zoo.pose.fits import Height, Stretch
+from zoo.pose.fits import Box, Fit, Height, Letterbox, Stretch
 from zoo.pose.preprocess import Preprocess
 from zoo.steps.bundle import Bundle
 from zoo.steps.edit import EditOnnx
@@ -35,8 +36,13 @@ def test_both_descriptions_lie_beside_the_model_and_say_the_same(tmp_path: Path)
     assert known["zoo.preprocess"] == (tmp_path / "preprocess.json").read_text().strip()
 
 
-def test_what_vdsp_cannot_say_is_not_written_as_something_else(tmp_path: Path) -> None:
-    bundle(Preprocess(fit=Height(height=64))).write(tmp_path)
+@pytest.mark.parametrize(
+    "fit",
+    [Height(height=64), Box(width=24, height=32), Letterbox(width=32, height=32, place="corner", pad=(114, 114, 114))],
+    ids=lambda fit: type(fit).__name__,
+)
+def test_what_vdsp_cannot_say_is_not_written_as_something_else(tmp_path: Path, fit: Fit) -> None:
+    bundle(Preprocess(fit=fit)).write(tmp_path)
     assert not (tmp_path / "vdsp_params.json").exists()
 
 

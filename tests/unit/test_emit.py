@@ -23,6 +23,7 @@ from zoo.pose.fits import Stretch
 from zoo.pose.preprocess import Preprocess
 from zoo.recipe.workspace import open_place, read_recipe
 
+ROOT = Path(__file__).parents[2]
 OWN = re.search(r"^preprocess:\n(?:  .*\n)+", RECIPE, re.M)[0]  # type: ignore[index]
 STRETCH = """\
 preprocess:
@@ -182,6 +183,21 @@ def test_what_a_format_cannot_say_is_told_with_the_nearest_and_nothing_is_writte
     found = emit(*words, "--save", "out")
     assert found.code == 2 and not Path("out").exists()
     assert "order normalize_then_resize" in found.err and "the nearest that it can: fit: {type: letterbox" in found.err
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("rtmpose_m", "a part of the image, as of the fit `box`"),
+        ("simplepose", "a part of the image, as of the fit `box`"),
+        ("rtmdet_nano_person", "place corner (it puts the image in the middle)"),
+        ("yolox_nano", "place corner (it puts the image in the middle)"),
+    ],
+)
+def test_neither_a_box_of_an_image_nor_an_image_in_the_corner_is_said(emit: Emit, name: str, reason: str) -> None:
+    for words in (("vdsp", name), ("vamc", name, "-t", "onnxruntime-fp16")):
+        found = emit(*words, "--workspace", str(ROOT))
+        assert found.code == 2 and found.out == "" and reason in found.err and "the nearest that it can" in found.err
 
 
 def test_a_file_takes_the_place_of_standard_output(small: Small, emit: Emit) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from zoo.interop import process_ops
 from zoo.interop.process_ops import OpsError
-from zoo.pose.fits import Letterbox, Stretch
+from zoo.pose.fits import Box, Letterbox, Stretch
 from zoo.pose.preprocess import Preprocess
 from zoo.pose.vdsp_writer import Unsayable
 
@@ -70,6 +70,7 @@ def test_what_cannot_be_followed_is_refused_and_never_guessed(ops: Any, said: st
             ["place corner", "padding [114, 114, 114] (it pads with black)"],
             Letterbox(width=9, height=9, pad=(0, 0, 0)),
         ),
+        (Box(width=8, height=9), ["a part of the image, as of the fit `box`"], Stretch(width=8, height=9)),
     ],
     ids=str,
 )

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from msgspec import structs
 
 from zoo.errors import ZooError
-from zoo.pose.fits import Fit, Height, Letterbox
+from zoo.pose.fits import Box, Fit, Height, Letterbox, Stretch
 from zoo.pose.preprocess import Preprocess
 
 
@@ -52,6 +52,9 @@ def nearest(preprocess: Preprocess, size: tuple[int, int] | None = None) -> tupl
         reasons.append("a width that follows the image, as of the fit `height` (its output has one size)")
         width, height = size or (max(fit.min_width, fit.height), max(fit.min_height, fit.height))
         near: Fit = Letterbox(width=width, height=height, pad=fit.pad)
+    elif isinstance(fit, Box):
+        reasons.append("a part of the image, as of the fit `box` (it takes whole images: what is shown to it has to be cut out before)")
+        near = Stretch(width=fit.width, height=fit.height)
     else:
         near = structs.replace(fit, interpolation="linear")
     if isinstance(near, Letterbox):
