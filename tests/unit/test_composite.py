@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from workspaces import BOTH, RECIPE, Small, position
+from workspaces import BOTH, RECIPE, Small, Zoo, position
 
 from zoo.engine.code import Code
 from zoo.engine.plan import declared
@@ -136,6 +136,21 @@ def test_a_part_of_several_pipelines_tells_its_faults_once(small: Small) -> None
     assert len(error.value.problems) == 1
     small.pipeline(("hand: hand,", "hand: tiny,"))
     assert len([one for one in faults(small) if one.startswith("tiny.yaml")]) == 1, "and one that is a part twice"
+
+
+def test_a_fault_is_told_once_however_its_file_was_named(small: Small, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    small.recipe(("  onnxruntime-fp32:\n", "  onnxruntime-fp31:\n"))
+    monkeypatch.chdir(small.root / "recipes")
+    expected = f"tiny.yaml:{position((small.root / 'recipes/tiny.yaml').read_text(), 'onnxruntime-fp31:')}: "
+    for names in (
+        ("tiny.yaml", "both"),
+        ("both", str(small.root / "recipes/tiny.yaml")),
+        ("./tiny.yaml",),
+        ("../recipes/both.yaml", "tiny"),
+    ):
+        code, out, _ = zoo("check", *names)
+        (fault,) = [line for line in out.splitlines() if "fp31" in line]
+        assert code == 2 and fault.startswith(expected)
 
 
 def test_parts_are_recipes_of_the_workspace_wherever_one_stands(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from zoo.document import read
 from zoo.errors import Problem
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of
 from zoo.recipe.model import Recipe, Workspace
+from zoo.recipe.workspace import shown
 
 
 def overlaps(path: Path, recipe: AnyRecipe, workspace: Workspace, context: Context) -> list[Problem]:
@@ -18,7 +19,7 @@ def overlaps(path: Path, recipe: AnyRecipe, workspace: Workspace, context: Conte
     names = {name for protocol in recipe.evaluate for name in protocol.datasets}
     found = shared(recipe, workspace, {name: workspace.datasets[name] for name in names}, context)
     line = ("evaluate",) if isinstance(recipe, Composite) else ("calibration", "dataset")
-    return [read(path).problem(line, text) for text in found]
+    return [read(shown(path)).problem(line, text) for text in found]
 
 
 def shared(recipe: AnyRecipe, workspace: Workspace, judged_on: Mapping[str, Dataset], context: Context) -> list[str]:

@@ -141,12 +141,21 @@ def machine_name(declared: Workspace) -> str:
 
 def _document(path: Path, help: str = "`zoo new` writes a recipe to start from") -> Document:
     """A document of a format that this zoo reads. Nothing more is said of another: its keys may mean other things."""
-    document = read(path)
+    document = read(shown(path))
     version = document.data.get("format") if isinstance(document.data, dict) else None
     if isinstance(version, int) and not isinstance(version, bool) and version != FORMAT:
         advice = "update the zoo (pip install -U pose-zoo)" if version > FORMAT else f"write it anew in format {FORMAT}: {help}"
         raise RecipeError([document.problem(("format",), f"this zoo reads format {FORMAT}, not {version}: {advice}")])
     return document
+
+
+def shown(path: Path) -> Path:
+    """A file as it would be typed from here, however it was named: faults that are found twice are told once."""
+    path = path.parent.resolve() / path.name  # a link keeps its own name
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
 
 
 def read_recipe(path: Path, place: Place) -> AnyRecipe:
