@@ -67,7 +67,7 @@ def load(
     place = open_place(str(workspace) if workspace else None)
     recipe = read_recipe(place.find(name), place)
     purpose = licence or place.declared.licence
-    require([of_recipe(recipe)], purpose)
+    require([of_recipe(recipe, place)], purpose)
     if not runs_on(recipe, named(recipe, target), place.declared):
         raise UsageError(f"{target} can be built but not run", "load another target; `zoo doctor` says which this machine runs")
     context = _listened(place.context(offline=offline), listener)

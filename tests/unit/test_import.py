@@ -125,9 +125,9 @@ def test_openposes_own_networks_come_with_the_terms_of_their_weights(tmp_path: P
     build.write_text(re.sub(r"^name: .*", f"name: {name}", build.read_text(), flags=re.M))
     found, text = made(place, build)
     assert found.model.keypoints in (18, 21) and "CHANGE where these are other weights" in text
-    assert of_recipe(found).refusal("commercial").endswith("(CMU, non-commercial)")
+    assert of_recipe(found, place).refusal("commercial").endswith("(CMU, non-commercial)")
     plain, text = made(place, write(tmp_path / "others") / "vamc/net_int8.yaml")
-    assert of_recipe(plain).refusal("commercial") == "" and "other weights" not in text
+    assert of_recipe(plain, place).refusal("commercial") == "" and "other weights" not in text
 
 
 def test_a_size_that_the_network_does_not_take_is_said(tmp_path: Path, place: Place) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import tiny_top_down
 from workspaces import Small
 
 from zoo import api
@@ -169,7 +170,7 @@ def test_a_recipe_is_as_strict_as_the_strictest_of_its_sources(small: Small) -> 
          "licence: CC-BY-NC-4.0, use: non-commercial}\n"),
     )  # fmt: skip
     place = open_place(str(small.root))
-    assert of_recipe(read_recipe(place.find("tiny"), place)).chains() == (
+    assert of_recipe(read_recipe(place.find("tiny"), place), place).chains() == (
         "tiny <- weights other.pth, more.pth (CC-BY-NC-4.0, non-commercial)",
     )
 
@@ -201,8 +202,46 @@ def test_a_pipeline_stands_on_the_recipes_of_its_parts(small: Small) -> None:
         "pipeline": {"type": "body_hands", "body": "cmu", "hand": "tiny"}, "benchmark": {"dataset": "other"},
     }  # fmt: skip
     joint = Composite(msgspec.convert(declared, PipelineRecipe), {role: one for role, one in parts.items() if isinstance(one, Recipe)})
-    assert of_recipe(joint).chains() == ("joint <- cmu <- weights tiny.pth (CMU, non-commercial)",)
+    assert of_recipe(joint, place).chains() == ("joint <- cmu <- weights tiny.pth (CMU, non-commercial)",)
     assert (joint.licences.weights, joint.licences.use) == ("body: CMU, non-commercial; hand: unknown", "non-commercial")
+
+
+@pytest.fixture
+def detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
+    """`poser` is judged on the boxes of `finder`, whose weights are non-commercial; `top_down` is made of both."""
+    small = tiny_top_down.make(tmp_path)
+    small.recipe(("data: unknown}", "data: unknown, use: non-commercial}"), name="finder", text=tiny_top_down.FINDER)
+    (tmp_path / "tiny.pth").write_bytes(CONTENT)  # what MAKING names to look at
+    monkeypatch.chdir(tmp_path)
+    return small
+
+
+FOUND = "boxes of finder <- weights finder.onnx (unknown, non-commercial)"
+
+
+@MAKES
+def test_a_detector_on_whose_boxes_a_recipe_is_judged_is_asked_as_well(detected: Small, zoo: Zoo, words: tuple[str, ...]) -> None:
+    code, out, err = zoo(words[0], "poser", *words[1:], "--licence", "commercial")
+    assert code == 2 and f"poser may not be used commercially: poser <- {FOUND}" in err and not out and untouched(detected)
+    assert "--licence any" in err and "--weights" not in err, "weights of one's own would not change the detector"
+
+
+def test_weights_of_ones_own_do_not_take_the_place_of_the_detectors(detected: Small, zoo: Zoo) -> None:
+    code, _, err = zoo("plan", "poser", "--weights", "poser.onnx", "--licence", "commercial")
+    assert code == 2 and FOUND in err
+
+
+def test_boxes_of_a_free_detector_refuse_nothing(detected: Small, zoo: Zoo) -> None:
+    detected.recipe(name="finder", text=tiny_top_down.FINDER)
+    assert zoo("plan", "poser", "--licence", "commercial")[0] == 0
+
+
+def test_a_pipeline_stands_on_the_detectors_that_its_parts_name_too(detected: Small, zoo: Zoo) -> None:
+    err = zoo("plan", "top_down", "--licence", "commercial")[2]
+    own = "top_down <- finder <- weights finder.onnx (unknown, non-commercial)"
+    assert f"top_down may not be used commercially: {own}; top_down <- poser <- {FOUND}\n" in err and "--weights" not in err
+    with pytest.raises(LicenceRefused, match="poser <- boxes of finder"):
+        api.load("poser", "onnxruntime-fp32", workspace=detected.root, licence="commercial")
 
 
 def test_the_artifact_of_a_pipeline_names_the_part(tmp_path: Path) -> None:
@@ -291,7 +330,7 @@ def test_the_leaderboard_says_it(built: Small) -> None:
 
 
 def test_an_artifact_is_asked_as_well_as_the_recipe(built: Small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "of_recipe", lambda recipe: Origin(recipe.name))
+    monkeypatch.setattr(api, "of_recipe", lambda recipe, place: Origin(recipe.name))
     with pytest.raises(LicenceRefused, match=r"cmu/onnxruntime-fp32 <- weights tiny\.pth \(CMU, non-commercial\)"):
         api.load("cmu", "onnxruntime-fp32", workspace=built.root, licence="commercial")
     with api.load("cmu", "onnxruntime-fp32", workspace=built.root) as model:

@@ -21,7 +21,7 @@ def command(as_json: bool, workspace: str | None, verbose: bool) -> int:
     session = Session.open(workspace, verbose=verbose)
     recipes = session.recipes((), everything=True)
     # as strict as the strictest of its sources, since which of them is taken shows only when they are fetched
-    uses: dict[str, Use] = {recipe.name: "non-commercial" if of_recipe(recipe).chains() else "any" for recipe in recipes}
+    uses: dict[str, Use] = {recipe.name: "non-commercial" if of_recipe(recipe, session.place).chains() else "any" for recipe in recipes}
     if as_json:
         rows = [
             {

@@ -23,7 +23,7 @@ from zoo.errors import LicenceRefused, UsageError
 from zoo.licence import Purpose
 from zoo.recipe.composite import AnyRecipe
 from zoo.recipe.origin import HINT, of_recipe, require
-from zoo.recipe.workspace import Place, open_place, read_all
+from zoo.recipe.workspace import Place, open_place, read_all, shown
 
 if TYPE_CHECKING:
     from zoo.cli.progress import Teller
@@ -76,7 +76,7 @@ class Session:
         Of `everything`, the others are passed over and named. Raises LicenceRefused where a recipe that is asked for by
         name must not be used, or none is left; else as `recipes`."""
         recipes = self.recipes(names, everything)
-        origins = [of_recipe(recipe, Path(weights) if weights else None) for recipe in recipes]
+        origins = [of_recipe(recipe, self.place, Path(weights) if weights else None) for recipe in recipes]
         if not everything:
             require(origins, self.purpose)
             return recipes
@@ -145,7 +145,4 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
 
 def relative(path: Path) -> str:
     """A path as the user would type it from here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    return str(shown(path))

@@ -36,7 +36,7 @@ def command(name: str, as_json: bool, workspace: str | None, verbose: bool) -> i
     table.add_row("paper", recipe.paper)
     for part in ("weights", "code", "data"):
         table.add_row(f"licence: {part}", getattr(recipe.licences, part))
-    chains = of_recipe(recipe).chains()
+    chains = of_recipe(recipe, session.place).chains()
     table.add_row("commercial use", f"not allowed: {'; '.join(chains)}" if chains else "the recipe states nothing against it")
     for role, network in parts_of(recipe).items():
         label = f"{role}: " if role else ""

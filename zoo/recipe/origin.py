@@ -8,12 +8,16 @@ from pathlib import Path
 
 import msgspec
 
+from zoo.boxes import DetectorBoxes
 from zoo.errors import LicenceRefused
 from zoo.licence import Purpose, Use, words
 from zoo.recipe.composite import AnyRecipe, Composite
+from zoo.recipe.model import Recipe, sources
+from zoo.recipe.workspace import Place
 from zoo.steps.provenance import NAME, Provenance
 
-HINT = "weights of your own: --weights FILE; for other than commercial use: --licence any, or `licence: any` in zoo.yaml"
+HINT = "for other than commercial use: --licence any, or `licence: any` in zoo.yaml"
+OWN = "weights of your own: --weights FILE"
 
 
 @dataclass(frozen=True)
@@ -35,26 +39,36 @@ class Origin:
         chains = () if purpose == "any" else self.chains()
         return f"{self.what} may not be used commercially: {'; '.join(chains)}" if chains else ""
 
+    def replaceable(self) -> bool:
+        """Whether other weights of its own would do: nothing below them is refused."""
+        return not any(part.chains() for part in self.made_of if part.made_of)
+
 
 def require(origins: Sequence[Origin], purpose: Purpose) -> None:
     """Raises LicenceRefused, with every chain, where any of `origins` must not be used for `purpose`."""
-    if refusals := [refusal for origin in origins if (refusal := origin.refusal(purpose))]:
-        raise LicenceRefused("\n".join(refusals), HINT)
+    if refused := [origin for origin in origins if origin.refusal(purpose)]:
+        hint = f"{OWN}; {HINT}" if all(origin.replaceable() for origin in refused) else HINT
+        raise LicenceRefused("\n".join(origin.refusal(purpose) for origin in refused), hint)
 
 
-def of_recipe(recipe: AnyRecipe, own: Path | None = None) -> Origin:
-    """What a recipe stands on: the recipes of its parts, or all its sources, since which of them is taken shows only when
-    they are fetched; or the user's `own` file alone."""
-    if own:
-        return Origin(recipe.name, made_of=(of_file(own),))
+def of_recipe(recipe: AnyRecipe, place: Place, own: Path | None = None) -> Origin:
+    """What a recipe stands on: the recipes of its parts; or all its sources, since which of them is taken shows only when
+    they are fetched, or instead of these the user's `own` file; and the detectors on whose boxes it is calibrated or judged.
+    Raises RecipeError where one of these has faults."""
     if isinstance(recipe, Composite):
-        return Origin(recipe.name, made_of=tuple(of_recipe(part) for part in recipe.parts.values()))
+        return Origin(recipe.name, made_of=tuple(of_recipe(part, place) for part in recipe.parts.values()))
+    names = dict.fromkeys(boxes.recipe for _, boxes in sources(recipe) if isinstance(boxes, DetectorBoxes))
+    found = tuple(Origin(f"boxes of {name}", made_of=of_recipe(place.network(name), place).made_of) for name in names)
+    return Origin(recipe.name, made_of=((of_file(own),) if own else _declared(recipe)) + found)
+
+
+def _declared(recipe: Recipe) -> tuple[Origin, ...]:
+    """The sources that a recipe names."""
     files: dict[tuple[str, Use], list[str]] = {}
     for source in recipe.weights:
         terms = (source.licence or recipe.licences.weights, source.use or recipe.licences.use)
         files.setdefault(terms, []).extend(file.name for file in source.wanted())
-    weights = tuple(Origin(f"weights {', '.join(dict.fromkeys(names))}", *terms) for terms, names in files.items())
-    return Origin(recipe.name, made_of=weights)
+    return tuple(Origin(f"weights {', '.join(dict.fromkeys(names))}", *terms) for terms, names in files.items())
 
 
 def of_file(path: Path) -> Origin:

@@ -12,7 +12,7 @@ from zoo.record import Record
 from zoo.sources import Source, mirrors
 from zoo.sources.base import File, Unreachable, verify
 
-_WAYS = "ways on: `--weights FILE` if you have the file under any name; a folder that holds it, under `mirrors:` of zoo.yaml"
+_WAYS = "ways on: a folder that holds the file, under `mirrors:` of zoo.yaml; `--weights FILE` where this recipe alone is asked for"
 WEIGHTS_HINT = f"{_WAYS}; `--rehearse` to build and time with seeded weights instead"
 WHOLE_HINT = f"{_WAYS}. `--rehearse` is no way: the network itself is in this file, and there is nothing to seed"
 FILES_HINT = "ways on: a folder that holds the files, under `mirrors:` of zoo.yaml; or run again where the network reaches these places"
