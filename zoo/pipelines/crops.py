@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.backends.runner import Runner
 from zoo.errors import StepFailed, ZooError
-from zoo.pipelines.estimator import Image, PoseModel, Stopwatch, Turning, run
+from zoo.pipelines.estimator import Image, OneNetwork, Stopwatch, Turning, fixed_batch, run
 from zoo.pose.geometry import Affine, Turn, View, turned
 from zoo.pose.keypoints import Poses
 from zoo.pose.people import People
-from zoo.pose.preprocess import Preprocess, check_image
-from zoo.pose.skeletons import SKELETONS, Skeleton
+from zoo.pose.preprocess import check_image
 
 if TYPE_CHECKING:
-    from zoo.pose.decoders import Decoder
+    from zoo.pose.decoders.crops import Found
 
 Outputs = Mapping[str, NDArray[Any]]
-Found = tuple[NDArray[np.floating], NDArray[np.floating]]
-"""Keypoints (N, K, 2) in image pixels, nan where absent, and their scores (N, K)."""
 
 
 @runtime_checkable
@@ -46,12 +42,9 @@ class Mirroring(Protocol):
 
 
 @dataclass(frozen=True)
-class CropEstimator(PoseModel):
-    """One network with what comes before and after it, where `preprocess.fit` cuts boxes."""
+class CropEstimator(OneNetwork):
+    """One that looks at boxes: its `preprocess.fit` cuts them."""
 
-    runner: Runner
-    preprocess: Preprocess
-    decode: Decoder
     people: People
     """How the people of an image are scored, and which of them are the same."""
     flip: bool = False
@@ -63,16 +56,6 @@ class CropEstimator(PoseModel):
     name: str = ""
     """Which part of a pipeline it is: before the names of its stages."""
 
-    @property
-    def skeleton(self) -> Skeleton:
-        """That of its decoder."""
-        return SKELETONS[self.decode.skeleton]
-
-    @property
-    def computed_in(self) -> str:
-        """What the runtime says."""
-        return self.runner.computed_in
-
     def many(self, images: Sequence[Image], watch: Stopwatch | None = None, boxes: Sequence[Poses] | None = None) -> list[Poses]:
         """See `PoseModel.many`. Without `boxes` every image is taken for one person's. The crops of all images share calls."""
         watch = watch or Stopwatch()
@@ -83,7 +66,7 @@ class CropEstimator(PoseModel):
         owners = np.repeat(np.arange(len(images)), np.array([len(one) for one in given], np.intp))
         cut = np.concatenate([one.boxes for one in given]) if len(owners) else np.zeros((0, 4))
         keypoints, scores, areas = self._nobody(len(owners))
-        size = next(iter(self.runner.inputs.values())).shape[0] or self.batch
+        size = fixed_batch(self.runner) or self.batch
         for start in range(0, len(owners), size):
             chunk = slice(start, start + size)
             with watch.stage(f"{stage}preparing"):
@@ -101,10 +84,6 @@ class CropEstimator(PoseModel):
                 self.people.of(keypoints[mine], scores[mine], one.boxes, one.instance_scores, areas[mine], sigmas)
                 for one, mine in ((one, owners == index) for index, one in enumerate(given))
             ]
-
-    def close(self) -> None:
-        """Close the runner."""
-        self.runner.close()
 
     def _outputs(self, tensor: NDArray[np.float32]) -> Outputs:
         """Tensor (n, 3, h, w) -> outputs (n, ...), averaged with those of its mirror image where `flip`."""

@@ -108,10 +108,37 @@ class PoseModel(ABC):
         self.close()
 
 
+@dataclass(frozen=True)
+class OneNetwork(PoseModel):
+    """A network with what comes before and after it."""
+
+    runner: Runner
+    preprocess: Preprocess
+    decode: Decoder
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """That of its decoder."""
+        return SKELETONS[self.decode.skeleton]
+
+    @property
+    def computed_in(self) -> str:
+        """What the runtime says."""
+        return self.runner.computed_in
+
+    def close(self) -> None:
+        """Close the runner."""
+        self.runner.close()
+
+
+def fixed_batch(runner: Runner) -> int | None:
+    """The inputs that each call takes; None where that is free."""
+    return next(iter(runner.inputs.values())).shape[0]
+
+
 def run(runner: Runner, tensor: NDArray[np.float32], batch: int) -> dict[str, NDArray[Any]]:
     """The outputs (n, ...) of `tensor` (n, 3, h, w), n > 0, in calls of its own batch, or at most `batch` where that is free."""
-    name, spec = next(iter(runner.inputs.items()))
-    fixed = spec.shape[0]
+    name, fixed = next(iter(runner.inputs)), fixed_batch(runner)
     found = []
     for start in range(0, len(tensor), fixed or batch):
         chunk = tensor[start : start + (fixed or batch)]
@@ -123,12 +150,9 @@ def run(runner: Runner, tensor: NDArray[np.float32], batch: int) -> dict[str, ND
 
 
 @dataclass(frozen=True)
-class Estimator(PoseModel):
-    """One network with what comes before and after it."""
+class Estimator(OneNetwork):
+    """One that looks at whole images."""
 
-    runner: Runner
-    preprocess: Preprocess
-    decode: Decoder
     scales: tuple[float, ...] = (1.0,)
     """The sizes, in parts of the fit's own, whose maps are averaged."""
     turns: tuple[Turn, ...] = (0,)
@@ -137,16 +161,6 @@ class Estimator(PoseModel):
     """The most inputs in one call, where the network's batch is free."""
     name: str = ""
     """Which part of a pipeline it is: before the names of its stages."""
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """That of its decoder."""
-        return SKELETONS[self.decode.skeleton]
-
-    @property
-    def computed_in(self) -> str:
-        """What the runtime says."""
-        return self.runner.computed_in
 
     def many(self, images: Sequence[Image], watch: Stopwatch | None = None, boxes: Sequence[Poses] | None = None) -> list[Poses]:
         """See `PoseModel.many`."""
@@ -163,10 +177,6 @@ class Estimator(PoseModel):
             views = [View(output, affine) for output, (_, affine) in zip(outputs, ready, strict=True)]
             count = len(self.scales) * len(self.turns)
             return [self._decode(views[start : start + count]) for start in range(0, len(views), count)]
-
-    def close(self) -> None:
-        """Close the runner."""
-        self.runner.close()
 
     @staticmethod
     def _prepared(preprocess: Preprocess, image: Image, turn: Turn) -> tuple[NDArray[np.float32], Affine]:
@@ -186,7 +196,7 @@ class Estimator(PoseModel):
 
     def _run(self, tensors: Sequence[NDArray[np.float32]]) -> list[dict[str, NDArray[Any]]]:
         """Each tensor's outputs, (1, ...) each, in the order of `tensors`; those of one shape share calls."""
-        size = next(iter(self.runner.inputs.values())).shape[0] or self.batch
+        size = fixed_batch(self.runner) or self.batch
         alike: dict[tuple[int, ...], list[int]] = {}
         for place, tensor in enumerate(tensors):
             alike.setdefault(tensor.shape, []).append(place)

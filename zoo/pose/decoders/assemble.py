@@ -16,7 +16,7 @@ from zoo.pose.keypoints import Poses
 
 
 @dataclass(frozen=True, eq=False)
-class People:
+class Assembled:
     """N people as ids of candidates."""
 
     ids: NDArray[np.intp]
@@ -29,9 +29,9 @@ class People:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def where(self, mask: NDArray[np.bool_]) -> People:
+    def where(self, mask: NDArray[np.bool_]) -> Assembled:
         """Those people only, in the same order."""
-        return People(self.ids[mask], self.scores[mask], self.counts[mask])
+        return Assembled(self.ids[mask], self.scores[mask], self.counts[mask])
 
     def poses(self, points: NDArray[np.float64], scores: NDArray[np.float64], instance_scores: NDArray[np.float64]) -> Poses:
         """The people as poses: of all M candidates the points (M, 2) in image pixels and the scores (M,); N scores of people."""
@@ -40,10 +40,10 @@ class People:
         return Poses.of(points[self.ids], scores[self.ids], instance_scores)
 
 
-Assemble = Callable[[Candidates, Sequence[tuple[Limb, Connections]], int], People]
+Assemble = Callable[[Candidates, Sequence[tuple[Limb, Connections]], int], Assembled]
 
 
-def attach(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], keypoints: int) -> People:
+def attach(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], keypoints: int) -> Assembled:
     """Each limb goes to the person who has its start; where nobody has, it begins a new person. Two people never become one.
 
     Relies on limbs that form a tree (see limbs.py): so an id has one owner and a limb's connections can be placed all at once.
@@ -68,7 +68,7 @@ def attach(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]]
         ids = np.concatenate([ids, new])
         scores = np.concatenate([scores, candidates.scores[a[~mine]] + candidates.scores[b[~mine]] + found[~mine]])
         counts = np.concatenate([counts, np.full(len(new), 2, dtype=np.intp)])
-    return People(ids, scores, counts)
+    return Assembled(ids, scores, counts)
 
 
 def _fill(ids: NDArray[np.intp], limb: Limb, a: NDArray[np.intp], b: NDArray[np.intp]) -> None:
@@ -79,7 +79,7 @@ def _fill(ids: NDArray[np.intp], limb: Limb, a: NDArray[np.intp], b: NDArray[np.
         ids[has_end & lacks_start, limb.a] = start
 
 
-def merge(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], keypoints: int) -> People:
+def merge(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], keypoints: int) -> Assembled:
     """Each limb goes to the person who has either end; two people become one when they share no kind of keypoint that differs.
 
     All limbs count alike, those that fill gaps too. Source: Open Model Zoo, `OpenPoseDecoder.update_poses`.
@@ -108,12 +108,12 @@ def merge(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]],
                 ids[kind] = new
                 people[place] = (ids, total + gained + score, count + 1)
     if not people:
-        return People(np.zeros((0, keypoints), dtype=np.intp), np.zeros(0), np.zeros(0, dtype=np.intp))
+        return Assembled(np.zeros((0, keypoints), dtype=np.intp), np.zeros(0), np.zeros(0, dtype=np.intp))
     rows, totals, counts = zip(*people, strict=True)
-    return People(np.stack(rows), np.array(totals), np.array(counts))
+    return Assembled(np.stack(rows), np.array(totals), np.array(counts))
 
 
-def join(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], keypoints: int) -> People:
+def join(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], keypoints: int) -> Assembled:
     """Each limb goes to the person who has either end, whose end `b` it becomes. Two who have an end each become one if they have no
     kind of keypoint in common; else the first of them gets `b`.
 
@@ -157,7 +157,7 @@ def join(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], 
     for row, person in zip(ids, people.values(), strict=True):
         row[list(person.ids)] = list(person.ids.values())
     scores, counts = ([getattr(person, name) for person in people.values()] for name in ("score", "count"))
-    return People(ids, np.array(scores, np.float64), np.array(counts, np.intp))
+    return Assembled(ids, np.array(scores, np.float64), np.array(counts, np.intp))
 
 
 @dataclass

@@ -10,7 +10,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
-from zoo.pose.decoders.assemble import Assemble, People, attach, join, merge
+from zoo.pose.decoders.assemble import Assemble, Assembled, attach, join, merge
 from zoo.pose.decoders.candidates import Candidates
 from zoo.pose.decoders.connect import LimbScoring, connect
 from zoo.pose.decoders.fields import Field, ResampledField, WholeField
@@ -95,7 +95,7 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
         ranks = people.scores * np.maximum(people.counts - 1, 0) if self.instance_score == "pose_by_keypoints" else people.scores
         return people.poses(points, candidates.scores, ranks)
 
-    def find(self, views: Sequence[View]) -> tuple[Candidates, People, tuple[int, int]]:
+    def find(self, views: Sequence[View]) -> tuple[Candidates, Assembled, tuple[int, int]]:
         """What `decode_views` decides before coordinates are converted: all candidates and the people made of them, both in
         pixels of the maps that were searched, and the (height, width) of these."""
         picked = self._picked(views)
