@@ -73,5 +73,5 @@ def command(
     recipes = session.permitted(names, everything, weights)
     actions = actions_for(session, recipes, targets, weights=weights, rehearse=rehearse, latency=True, batches=batches)
     outcomes = session.carry_out(actions, jobs=jobs, again=lambda action: again and measures(action), fail_fast=fail_fast, quiet=as_json)
-    tell(session, recipes, outcomes, as_json=as_json, publish=False, by_batch=True)
+    tell(session, recipes, targets, outcomes, as_json=as_json, publish=False, by_batch=True)
     return exit_code(list(outcomes.values()))

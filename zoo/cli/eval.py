@@ -100,5 +100,12 @@ def command(
         skip_bad_images=skip_bad_images,
     )
     outcomes = session.carry_out(actions, jobs=jobs, again=lambda action: again and measures(action), fail_fast=fail_fast, quiet=as_json)
-    tell(session, recipes, outcomes, as_json=as_json, publish=not own and bool(results or not datasets) and len(outcomes) == len(actions))
+    tell(
+        session,
+        recipes,
+        targets,
+        outcomes,
+        as_json=as_json,
+        publish=not own and bool(results or not datasets) and len(outcomes) == len(actions),
+    )
     return exit_code(list(outcomes.values()))

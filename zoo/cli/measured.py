@@ -26,15 +26,17 @@ TIMED = ("model", "target", "batch", "precision", "computed_in", "network", "who
 def tell(
     session: Session,
     recipes: Sequence[AnyRecipe],
+    targets: Sequence[str],
     outcomes: Mapping[str, Outcome],
     *,
     as_json: bool,
     publish: bool,
     by_batch: bool = False,
 ) -> None:
-    """Print the tables of this run, or with `by_batch` a line for each timing; with `publish`, write results/ and LEADERBOARD.md."""
+    """Print the tables of this run on `targets` (globs, as they were given), or with `by_batch` a line for each timing; with
+    `publish`, write results/ and LEADERBOARD.md."""
     code = Code(session.store.cache)
-    results = [result for recipe in recipes for result in results_of(session, recipe, outcomes, code)]
+    results = [result for recipe in recipes for result in results_of(session, recipe, targets, outcomes, code)]
     if publish:
         paths = write_results(session, results)
         board = write_board(session, code)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from zoo.board.results import Result, Weights, encode, path_of
 from zoo.cli.session import Session
+from zoo.cli.wishes import usable
 from zoo.engine.code import Code
 from zoo.engine.execute import Outcome
 from zoo.engine.joint import parts_on, runs_on
 from zoo.engine.network import judged_in
-from zoo.engine.plan import declared, parities
+from zoo.engine.plan import declared, matching, parities
 from zoo.errors import MissingTool, WeightsUnreachable, ZooError
 from zoo.files import write_bytes
 from zoo.licence import joined, words
@@ -25,12 +26,13 @@ from zoo.steps.provenance import Provenance
 from zoo.steps.whole import MeasureWhole
 
 
-def results_of(session: Session, recipe: AnyRecipe, outcomes: Mapping[str, Outcome], code: Code) -> list[Result]:
-    """One result for each of the recipe's targets that the run was about."""
+def results_of(session: Session, recipe: AnyRecipe, targets: Sequence[str], outcomes: Mapping[str, Outcome], code: Code) -> list[Result]:
+    """One result for each of the recipe's targets that the run was about: those that `targets` (globs; none: all that can be
+    used here) name. Of others a model may have been built, for a pipeline or to find boxes with, and nothing measured."""
     definitions = declared(recipe, session.place, session.context, code)
     return [
         result_of(session, recipe, name, outcomes, definitions[f"{recipe.name}/{name}"])
-        for name in recipe.targets
+        for name in matching(recipe, targets or usable(session, recipe))
         if f"{recipe.name}/{name}/compile" in outcomes
     ]
 
