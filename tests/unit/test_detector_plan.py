@@ -282,3 +282,10 @@ def test_another_network_on_the_same_boxes_does_not_find_them_anew(judged: Small
 def test_fetching_a_recipe_fetches_the_weights_of_the_detectors_that_it_names(judged: Small, zoo: Zoo) -> None:
     for name, wanted in (("poser", ["poser", "finder"]), ("top_down", ["finder", "poser"]), ("finder", ["finder"])):
         assert [row["recipe"] for row in json.loads(zoo("fetch", name, "--json").out)] == wanted
+
+
+def test_a_target_that_has_only_found_boxes_has_no_row(judged: Small, zoo: Zoo) -> None:
+    poser(judged, ("  onnxruntime-fp32:\n", "  onnxruntime-fp32:\n  openvino-fp32:\n"))
+    told = zoo("eval", "poser", "finder", "--target", "openvino-fp32", "--json")
+    rows = [(row["recipe"], row["target"]) for row in json.loads(told.out)]
+    assert rows == [("poser", "openvino-fp32"), ("finder", "openvino-fp32")]
