@@ -12,6 +12,8 @@ import pytest
 from workspaces import Small, Zoo
 
 from zoo.cli import COMMANDS, run
+from zoo.cli.new import KINDS
+from zoo.document import parse
 from zoo.errors import Bug
 from zoo.steps.export import ExportOnnx
 from zoo.steps.fetch import FetchWeights
@@ -49,9 +51,27 @@ def built(_built: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     yield Small(root)
 
 
-def test_a_new_recipe_passes_the_check_as_it_stands(small: Small, zoo: Zoo) -> None:
-    assert zoo("new", "mine") == (0, "wrote recipes/mine.yaml; next: zoo check mine\n", "")
+@pytest.mark.parametrize("kind", [[], *(["--kind", kind] for kind in KINDS)], ids=lambda kind: kind[-1] if kind else "default")
+def test_a_new_recipe_passes_the_check_as_it_stands(small: Small, zoo: Zoo, kind: list[str]) -> None:
+    assert zoo("new", "mine", *kind) == (0, "wrote recipes/mine.yaml; next: zoo check mine\n", "")
     assert zoo("check", "mine") == (0, "1 recipe, all well\n", "")
+    assert parse((small.root / "recipes/mine.yaml").read_text()).data["preprocess"]["fit"]["type"] == (
+        "box" if kind[-1:] == ["top-down"] else "height"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_stands_in_the_comments_of_a_new_recipe_is_right_too(tmp_path: Path, zoo: Zoo, kind: str) -> None:
+    root = Path(__file__).parents[2]
+    shutil.copy(root / "zoo.yaml", tmp_path)
+    shutil.copytree(root / "recipes", tmp_path / "recipes")
+    assert zoo("new", "mine", "--kind", kind, "--workspace", str(tmp_path)).code == 0
+    path = tmp_path / "recipes/mine.yaml"
+    first, _, rest = path.read_text().partition("\n")
+    said, count = re.subn(r"^( *)# ( *(?:- )?[\w-]+:.*)$", r"\1\2", rest, flags=re.M)
+    assert count >= 5
+    path.write_text(f"{first}\n{said}")
+    assert zoo("check", "mine", "--workspace", str(tmp_path)) == (0, "1 recipe, all well\n", "")
 
 
 @pytest.mark.parametrize("name", ["tiny", "Capital", "../up", ""])
