@@ -15,7 +15,9 @@ FOOTNOTES = """\
 ## How to read it
 
 * **images/s, network alone** is the compiled model on tensors that were ready: no reading, no preparing, no decoding. Images are
-  counted in the tensors that were bound. **images/s, end to end** is the whole way from files to poses, one image after the other.
+  counted in the tensors that were bound; to a network that looks at boxes an image is one person's crop. **images/s, end to
+  end** is the whole way from files to poses, in whole images, one after the other; where people are looked at in crops, eight
+  images at a time share calls of eight crops.
 * p50, p90 and p99 are of one call, that is of a whole batch. Peak memory is that of a process that did nothing else.
 * **computed in** is what the runtime says that it did, whatever precision was asked for.
 * **network alone by batch** is the same by images a call. "8 against 1" is images/s at batch 8 over images/s at batch 1: what
