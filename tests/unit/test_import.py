@@ -15,7 +15,10 @@ from zoo.cli import run
 from zoo.document import parse
 from zoo.interop.imports import drafted, recipe
 from zoo.interop.imports.draft import Draft, flow, leaves, said
+from zoo.models.rtmpose import RtmPose
 from zoo.pose import vdsp as chip
+from zoo.pose.decoders.simcc import SimccDecoder
+from zoo.pose.fits import Box
 from zoo.recipe.model import Recipe
 from zoo.recipe.origin import of_recipe
 from zoo.recipe.workspace import Place, open_place
@@ -163,6 +166,69 @@ def test_one_model_of_a_metafile_is_chosen_and_without_a_choice_all_are_named(
         said = capsys.readouterr().err
         assert "net_coco-256x192" in said and "net_coco-384x288" in said
     assert made(place, path, model="net_coco-384x288")[0].export.shape == (1, 3, 384, 288)
+
+
+def rtmpose(tmp_path: Path, place: Place, name: str) -> tuple[Recipe, str]:
+    path = write(tmp_path / name) / "mmpose/net_coco.yml"
+    path.write_text(MMPOSE.replace("Name: net_coco-256x192", f"Name: {name}"))
+    return made(place, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "size"),
+    [
+        ("rtmpose-t_8xb256-420e_coco-256x192", "t", (256, 192)),
+        ("rtmpose-tiny_8xb256-420e_body8-256x192", "t", (256, 192)),
+        ("rtmpose-l_8xb256-420e_aic-coco-384x288", "l", (384, 288)),
+    ],
+)
+def test_rtmpose_is_a_recipe_in_which_nothing_is_left_to_change(
+    tmp_path: Path, place: Place, name: str, variant: str, size: tuple[int, int]
+) -> None:
+    found, text = rtmpose(tmp_path, place, name)
+    assert "CHANGE" not in text
+    assert found.model == RtmPose(variant=variant, input_size=size)  # type: ignore[arg-type]
+    assert found.preprocess.fit == Box(width=size[1], height=size[0], padding=1.25) and found.preprocess.colour == "rgb"
+    assert found.decode == SimccDecoder(x="simcc_x", y="simcc_y") and found.export.shape == (1, 3, *size)
+    assert found.export.dynamic == ("batch",) and found.licences.weights == "Apache-2.0"
+    assert [(one.protocol, one.flip) for one in found.evaluate] == [("ground_truth_boxes", None), ("ground_truth_boxes_flip", True)]
+    assert {one.protocol for one in found.published} == {"boxes of the detector with human AP 56.4, flip test, COCO, Body 2D Keypoint"}
+    assert found.calibration is None, "this workspace has no detector to find boxes on calibration images"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rtmpose-x_8xb256-700e_body8-halpe26-384x288",
+        "rtmpose-m_8xb64-270e_coco-wholebody-256x192",
+        "rtmpose-m_8xb256-420e_coco-hand-256x256",
+        "rtmpose-m_8xb64-210e_ap10k-256x256",
+        "td-hm_hrnet-w32_8xb64-210e_coco-256x192",
+        "td-hm_vipnas-res50_8xb64-210e_coco-256x192",
+    ],
+)
+def test_networks_of_other_keypoints_or_heads_are_not_taken_for_it(tmp_path: Path, place: Place, name: str) -> None:
+    found, text = rtmpose(tmp_path, place, name)
+    assert "CHANGE: the file does not say which architecture this is" in text and not isinstance(found.model, RtmPose)
+    assert {one.protocol for one in found.published} == {"as mmpose states it, COCO, Body 2D Keypoint"}
+
+
+@pytest.mark.assets
+def test_every_rtmpose_of_the_metafile_is_like_the_recipe_of_this_workspace(assets: Path) -> None:
+    place = open_place(str(ROOT))
+    for variant in "tsml":
+        ours = place.network(f"rtmpose_{variant}")
+        path = assets / "foreign/mmpose/rtmpose_coco.yml"
+        found, text = made(place, path, model=f"rtmpose-{variant}_8xb256-420e_aic-coco-256x192")
+        assert "CHANGE" not in text
+        for part in ("model", "preprocess", "export", "decode", "task", "edits"):
+            assert getattr(found, part) == getattr(ours, part), part
+        assert found.weights[0].wanted()[0] == ours.weights[0].wanted()[0]
+        boxes = {one.protocol: (one.boxes, one.flip or False) for one in ours.evaluate}
+        assert {one.protocol: (one.boxes, one.flip or False) for one in found.evaluate} == boxes
+        assert found.calibration and ours.calibration and found.calibration.boxes == ours.calibration.boxes
+        assert found.targets["onnxruntime-int8"].keep == ours.targets["onnxruntime-int8"].keep  # type: ignore[union-attr]
+        assert {(one.metric, one.value) for one in found.published} >= {(one.metric, one.value) for one in ours.published[:1]}
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def drafted(paths: Sequence[Path], place: Place, *, name: str = "", model: str |
     if extra := found.keys() - {main, BESIDE[main]}:
         raise UsageError(f"a {TITLES[main]} and a {TITLES[min(extra)]} make no recipe together", "import one model at a time")
     if main == "mmpose":
-        return mmpose.draft(found[main], model, name, place.declared)
+        return mmpose.draft(found[main], model, name, place)
     if model:
         raise UsageError("--model chooses among the models of an mmpose metafile", f"{paths[0]} is a {TITLES[main]}")
     maker = vamc.draft if main == "vamc" else open_model_zoo.draft

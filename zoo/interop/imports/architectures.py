@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 PAF = {"type": "paf", "heatmaps": "stage_1_output_1_heatmaps", "pafs": "stage_1_output_0_pafs"}
@@ -26,6 +26,12 @@ class Architecture:
     """Colour, mean and deviation (0..255) of its input, for files that leave them open."""
     terms: str = ""
     """The terms of the weights that it is known by, where these must not be used commercially."""
+    licence: str = ""
+    """Of the weights and the code that it is known by, where they say nothing of commercial use."""
+    export: dict[str, Any] = field(default_factory=dict)
+    """The input's name, where the file says none, and what of its shape may change."""
+    int8: dict[str, Any] = field(default_factory=dict)
+    """What has to be said of an int8 target."""
 
 
 KNOWN = (
@@ -65,6 +71,25 @@ KNOWN = (
 )
 #: stands where nobody knows, so that the rest can be checked
 UNKNOWN = Architecture("", {"type": "lightweight_openpose", "refinement_stages": 1}, PAF)
+
+#: RTMPose of COCO's 17 keypoints: (its variant, height, width of its input). With other keypoints it has other heads
+_RTMPOSE = re.compile(r"rtmpose-(tiny|[tsml])_.*_(?:aic-|body[78]-)?(?:coco|body[78])-(256|384)x(192|288)", re.I)
+
+
+def rtmpose(name: str) -> Architecture | None:
+    """The RTMPose that mmpose calls so; None where it is another network, or one of other keypoints."""
+    found = _RTMPOSE.fullmatch(name)
+    if not found or (size := (int(found[2]), int(found[3]))) not in ((256, 192), (384, 288)):
+        return None
+    larger = {} if size == (256, 192) else {"input_size": [*size]}
+    return Architecture(
+        name,
+        {"type": "rtmpose", "variant": found[1][0].lower(), **larger},
+        {"type": "simcc", "x": "simcc_x", "y": "simcc_y"},
+        licence="Apache-2.0",
+        export={"input": "input", "dynamic": ["batch"]},
+        int8={"keep": ["/head/*"]},
+    )
 
 
 def architecture(names: Sequence[str]) -> Architecture:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from zoo.interop.described import Described
-from zoo.interop.imports.architectures import UNKNOWN, Architecture, architecture
+from zoo.interop.imports.architectures import UNKNOWN, Architecture
 from zoo.interop.imports.draft import Draft
 from zoo.recipe.model import Workspace
 
@@ -27,18 +26,17 @@ def file_of(path: str) -> str:
     return name if re.match(r"[A-Za-z0-9_]", name) else f"file_{name.lstrip('.+ -')}"
 
 
-def begin(draft: Draft, name: str, title: str, names: Sequence[str]) -> Architecture:
+def begin(draft: Draft, name: str, title: str, known: Architecture) -> None:
     """The head of a recipe; sections keep the order in which they are first written."""
-    known = architecture(names)
     draft.data |= {
         "format": 1,
         "name": name,
         "title": title or name,
         "task": known.task,
         "licences": {
-            "weights": known.terms or "unknown",
+            "weights": known.terms or known.licence or "unknown",
             **({"use": "non-commercial"} if known.terms else {}),
-            "code": "unknown",
+            "code": known.licence or "unknown",
             "data": "unknown",
         },
         "paper": "",
@@ -56,7 +54,8 @@ def begin(draft: Draft, name: str, title: str, names: Sequence[str]) -> Architec
         draft.remark("Known by the model's name; the file itself names no architecture.", "model")
     if known.terms:
         draft.remark(f"CHANGE where these are other weights: the ones known by this name are {known.terms}.", "licences")
-    return known
+    if known.licence:
+        draft.remark(f"The file states no licence; the network's authors publish it under {known.licence}.", "licences")
 
 
 def finish(draft: Draft, known: Architecture, told: Described, workspace: Workspace, precision: str = "fp32") -> None:
@@ -69,11 +68,13 @@ def finish(draft: Draft, known: Architecture, told: Described, workspace: Worksp
         draft.remark("CHANGE: the file does not say how large the input is.", "export")
     elif shape != [batch, channels, tall, wide]:
         draft.remark(f"The file says {[batch, channels, tall, wide]}; the network takes multiples of {STRIDE} and 3 channels.", "export")
-    draft.data["export"] = {"input": told.input or "data", "shape": shape}
+    dynamic = {key: known.export[key] for key in ("dynamic",) if key in known.export}
+    draft.data["export"] = {"input": told.input or known.export.get("input", "data"), "shape": shape, **dynamic}
     found = [target for target, one in workspace.targets.items() if one.precision == precision]
     plain = [target for target, one in workspace.targets.items() if one.precision == "fp32"]
     for target in [*plain[:1], *found[:1]] if precision != "int8" or "calibration" in draft.data else plain[:1]:
-        imported = {"parity": {"snr": 8, "reason": "imported, not measured yet"}} if precision == "int8" and target in found[:1] else None
+        reason = {"parity": {"snr": 8, "reason": "imported, not measured yet"}}
+        imported = {**known.int8, **reason} if precision == "int8" and target in found[:1] else None
         draft.data["targets"].setdefault(target, imported)
     if calibration := draft.data.pop("calibration", None):
         draft.data["calibration"] = calibration

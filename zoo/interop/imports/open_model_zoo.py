@@ -10,7 +10,7 @@ from typing import Any
 from zoo.document import Document
 from zoo.interop import foreign
 from zoo.interop.cursor import Cursor, shown
-from zoo.interop.imports.architectures import Architecture
+from zoo.interop.imports.architectures import Architecture, architecture
 from zoo.interop.imports.common import METHODS, begin, file_of, finish, name_of, preprocess
 from zoo.interop.imports.draft import Draft
 from zoo.recipe.model import Workspace
@@ -24,7 +24,8 @@ def draft(model: Document, check: Document | None, name: str, workspace: Workspa
     root = Cursor(model)
     told = foreign.open_model_zoo.described(model)
     title = _title(model)
-    known = begin(made, name or name_of(title), title, [title, *(str(one.at("name").value) for one in root.at("files").items())])
+    known = architecture([title, *(str(one.at("name").value) for one in root.at("files").items())])
+    begin(made, name or name_of(title), title, known)
     if licence := root.at("license").text():
         made.take(root.at("license"), "licences.weights")
         made.data["licences"] |= {"weights": licence, "code": licence}

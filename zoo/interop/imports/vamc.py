@@ -12,7 +12,7 @@ from zoo.interop.audit import tensors
 from zoo.interop.audit.files import File
 from zoo.interop.cursor import Cursor, shown
 from zoo.interop.described import Described
-from zoo.interop.imports.architectures import Architecture
+from zoo.interop.imports.architectures import Architecture, architecture
 from zoo.interop.imports.common import begin, file_of, finish, name_of, preprocess
 from zoo.interop.imports.draft import Draft
 from zoo.pose import vdsp
@@ -29,7 +29,8 @@ def draft(build: Document, params: Document | None, name: str, workspace: Worksp
     told = foreign.vamc.described(build)
     checkpoint = root.at("frontend", "checkpoint")
     title = str(made.take(root.at("name"), "title") or "") if root.at("name").text() else ""
-    known = begin(made, name or name_of(title or Path(build.name).stem), title, [title, Path(build.name).stem, checkpoint.text() or ""])
+    known = architecture([title, Path(build.name).stem, checkpoint.text() or ""])
+    begin(made, name or name_of(title or Path(build.name).stem), title, known)
     _weights(made, checkpoint)
     _input(made, root, told)
     if params:
