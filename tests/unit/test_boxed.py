@@ -22,6 +22,7 @@ BOXES = (
         "  - protocol: given\n"
         "    title: given boxes\n"
         "    datasets: [coco_val2017]\n"
+        "    metric: {type: hand_pck}\n"
         "    boxes: {type: annotations}\n",
     ),
 )

@@ -48,6 +48,10 @@ CASES = {
         ("dataset: other,", "dataset: others,"),
         "calibration.dataset", "there is no dataset 'others'; did you mean other?",
     ),
+    "a metric of other poses than the decoder gives": (
+        (LAST, LAST + "    metric: {type: hand_pck}\n"),
+        "evaluate[0].metric", "openpose_18 is not one hand",
+    ),
     "unknown output of the network": (
         ("heatmaps: stage_1_output_1_heatmaps", "heatmaps: stage_2_output_1_heatmaps"),
         "decode.heatmaps", "there is no output 'stage_2_output_1_heatmaps'; did you mean stage_",

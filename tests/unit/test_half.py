@@ -89,6 +89,19 @@ def test_sums_of_squares_are_computed_in_float32(compute: Any) -> None:
         np.testing.assert_allclose(found, wanted[name], rtol=0.01)
 
 
+def test_sums_of_squares_of_whole_numbers_stay_whole(compute: Any) -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["sides"], "sides"),
+        helper.make_node("ReduceSumSquare", ["sides"], ["sum"], "sum", keepdims=0),
+        helper.make_node("Cast", ["sum"], ["float"], "cast", to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["x", "float"], ["z"], "mul"),
+    ]
+    edges = [helper.make_tensor_value_info(name, 1, [1, 3, 12, 16]) for name in "xz"]
+    graph = helper.make_graph(nodes, "g", edges[:1], edges[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    np.testing.assert_allclose(compute(half(model), image())["z"], compute(model, image())["z"], rtol=0.01)
+
+
 def test_a_constant_beyond_float16_is_refused_and_named(network: Any) -> None:
     model = onnx.ModelProto()
     model.CopyFrom(network)

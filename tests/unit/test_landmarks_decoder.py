@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -39,6 +40,13 @@ def test_a_hand_needs_the_threshold(presence: float, hands: int) -> None:
     poses = DECODER.decode(outputs(presence), AFFINE)
     assert len(poses) == hands
     assert poses.keypoints.shape == (hands, 21, 2)
+
+
+def test_whoever_is_surely_no_hand_is_one_where_the_threshold_is_0() -> None:
+    decoder = msgspec.structs.replace(DECODER, threshold=0)
+    for found in (decoder.decode(outputs(0), AFFINE), decoder.decode_turns([View(outputs(0), AFFINE)] * 2)):
+        assert found.present.all() and len(found) == 1
+        assert found.scores.max() == pytest.approx(0)
 
 
 def test_coordinates_that_are_no_numbers_are_no_hand() -> None:

@@ -69,7 +69,7 @@ def half(model: onnx.ModelProto) -> onnx.ModelProto:
             node.inputs = [inside if given is tensor else given for given in node.inputs]
             node.outputs = [inside if made is tensor else made for made in node.outputs]
         graph.nodes.append(_cast(inside, tensor, onnx.TensorProto.FLOAT))
-    for node in [node for node in original if node.op in SQUARING]:
+    for node in [node for node in original if node.op in SQUARING and node.outputs[0].dtype == np.float16]:
         (result,) = node.outputs
         wide = gs.Variable(f"{result.name}/float", dtype=np.float32, shape=result.shape)
         node.outputs = [wide]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
+import numpy as np
+
 from zoo.document import Document
 from zoo.edits import Edit, KeepOutputs, Rename
-from zoo.errors import Problem
+from zoo.errors import Problem, ZooError
 from zoo.models import OnnxGraph
 from zoo.pipelines.estimator import MultiScale, Turning
 from zoo.pose.decoders import Decoder
+from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS
 from zoo.recipe.boxed import boxed
 from zoo.recipe.faults import Fault, misnamed, protocols, unknown
@@ -36,6 +39,14 @@ def problems(document: Document, recipe: Recipe, workspace: Workspace) -> list[P
 
 def _evaluate(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     yield from protocols(evaluations(recipe), workspace)
+    for index, evaluation in evaluations(recipe):
+        with suppress(Unsound):
+            skeleton = (evaluation.decode or recipe.decode).skeleton
+            none = np.zeros((0, len(SKELETONS[skeleton].keypoints), 2))
+            try:
+                evaluation.metric.results(Poses.of(none, none[..., 0], np.zeros(0)), skeleton, 0)
+            except ZooError as error:
+                yield ("evaluate", index, "metric"), f"{error.message}: {error.hint}"
 
 
 def _targets(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:

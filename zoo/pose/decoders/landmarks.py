@@ -25,7 +25,7 @@ class LandmarksDecoder(Choice, frozen=True, kw_only=True, tag="landmarks"):
 
     landmarks: Annotated[str, Meta(description="output (1, 63): x, y, z of 21 keypoints, in pixels of the input")]
     presence: Annotated[str, Meta(description="output (1, 1): how sure the network is that there is a hand, 0..1")]
-    threshold: Annotated[float, Meta(description="the least presence of a hand", ge=0, le=1)] = 0.5
+    threshold: Annotated[float, Meta(description="the least presence of a hand; 0: there is one, whatever its presence", ge=0, le=1)] = 0.5
 
     skeleton: ClassVar[str] = "hand_21"
 
@@ -52,7 +52,9 @@ class LandmarksDecoder(Choice, frozen=True, kw_only=True, tag="landmarks"):
         landmarks = take(outputs, self.landmarks, len(affines), 3 * HAND_KEYPOINTS).astype(np.float64)
         points = landmarks.reshape(-1, HAND_KEYPOINTS, 3)[..., :2]
         there = (presence >= self.threshold) & np.isfinite(points).all(axis=(1, 2))
-        return placed(points, np.where(there, presence, 0)[:, None].repeat(HAND_KEYPOINTS, axis=1), affines)
+        # whose score is 0 is absent: a threshold of 0 takes whoever is surely none as well
+        scores = np.where(there, np.maximum(presence, np.finfo(np.float64).tiny), 0)
+        return placed(points, scores[:, None].repeat(HAND_KEYPOINTS, axis=1), affines)
 
     def decode_turns(self, views: Sequence[View]) -> Poses:
         """The hand of the view whose presence is greatest: the network knows hands whose fingers point upwards.
