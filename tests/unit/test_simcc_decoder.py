@@ -110,3 +110,9 @@ def test_bins_that_are_not_split_times_the_input_are_refused() -> None:
     vectors = {"x": np.zeros((1, 17, 384), np.float32), "y": np.zeros((1, 17, 768), np.float32)}
     with pytest.raises(StepFailed, match="'y' has 768 bins for 256 pixels of the input, 2 a pixel are declared"):
         DECODER.decode(vectors, PLAIN)
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinities_of_opposite_signs_are_absent() -> None:
+    vectors = {"x": np.full((1, 17, 384), np.inf, np.float32), "y": np.full((1, 17, 512), -np.inf, np.float32)}
+    assert len(msgspec.structs.replace(DECODER, score="mean").decode(vectors, PLAIN)) == 0

@@ -58,7 +58,8 @@ class SimccDecoder(Choice, frozen=True, kw_only=True, tag="simcc"):
                 raise StepFailed(what, "`split` of the decoder and the size of the input are the network's")
             maxima.append(highest(vectors.reshape(-1, bins)))
         (x, across), (y, down) = maxima
-        scores = np.minimum(across, down) if self.score == "min" else (across + down) / 2
+        with np.errstate(invalid="ignore", over="ignore"):  # infinities of opposite signs are no number, and absent
+            scores = np.minimum(across, down) if self.score == "min" else (across + down) / 2
         shape = len(affines), -1
         return placed(np.stack([x, y], axis=-1).reshape(*shape, 2) / self.split, scores.reshape(shape), affines)
 
