@@ -14,18 +14,22 @@ from tiny_top_down import FOUND, make, poser, poser_file
 from workspaces import Small, Zoo, position
 
 from zoo.cli import run
+from zoo.cli.results import report
 from zoo.datasets import Coco
 from zoo.engine import joint, network
 from zoo.engine.action import Action
 from zoo.engine.code import Code
+from zoo.engine.execute import Outcome
 from zoo.engine.plan import declared, plan
+from zoo.engine.store import Artifact
 from zoo.engine.wish import Wish
-from zoo.errors import RecipeError
+from zoo.errors import RecipeError, StepFailed
 from zoo.measure.isolated import Isolated
 from zoo.recipe.workspace import open_place, read_recipe
 from zoo.steps import latency, whole
 from zoo.steps.accuracy import MeasureAccuracy
 from zoo.steps.boxes import FindBoxes
+from zoo.steps.reports import Failure
 
 CODE = Code()  # parses what it meets once
 FINDER = "finder/onnxruntime-fp32"
@@ -289,3 +293,36 @@ def test_a_target_that_has_only_found_boxes_has_no_row(judged: Small, zoo: Zoo) 
     told = zoo("eval", "poser", "finder", "--target", "openvino-fp32", "--json")
     rows = [(row["recipe"], row["target"]) for row in json.loads(told.out)]
     assert rows == [("poser", "openvino-fp32"), ("finder", "openvino-fp32")]
+
+
+def test_where_the_detector_cannot_be_had_the_cell_says_that_there_are_no_boxes(judged: Small, zoo: Zoo) -> None:
+    shutil.rmtree(judged.root / ".zoo")
+    (judged.root / "finder.onnx").unlink()
+    calibration = "calibration: {dataset: other, images: 2, boxes: {type: detector, recipe: finder}}\n"
+    poser(
+        judged,
+        ("  onnxruntime-fp32:\ndecode", "  onnxruntime-fp32:\n  onnxruntime-int8: {parity: {snr: 1, reason: a test}}\ndecode"),
+        ("evaluate:", f"{calibration}evaluate:"),
+    )
+    told = zoo("eval", "poser", "--offline", "--json")
+    assert told.code == 4
+    plain, int8 = json.loads(told.out)
+    given, found = plain["accuracy"]
+    assert given["figures"] and found["word"] == "no boxes" and found["message"].startswith("finder found none: none of the sources")
+    assert plain["weights"]["title"] == "official" and plain["parity"]["comparisons"] and plain["latency"].get("word") is None
+    for cell in (int8["latency"], *int8["accuracy"]):
+        assert cell["word"] == "no boxes"
+
+
+def test_boxes_of_a_seeded_detector_are_no_boxes_and_other_failures_keep_their_word(small: Small) -> None:
+    actions = planned(small, accuracy=True)
+    seeded = Outcome(actions[BOXES], "failed", error=StepFailed("the detector's weights are seeded: its boxes mean nothing"))
+    compiled = Outcome(actions["poser/onnxruntime-fp32/compile"], "failed", error=StepFailed("no room"))
+    for outcomes, word, message in (
+        ({BOXES: seeded, "poser/onnxruntime-fp32/compile": Outcome(compiled.action, "made", artifact=Artifact("0", small.root))},
+         "no boxes", "finder found none: the detector's weights are seeded: its boxes mean nothing"),
+        ({BOXES: seeded, "poser/onnxruntime-fp32/compile": compiled}, "failed", "no room"),
+    ):  # fmt: skip
+        first = next(one for id in actions[JUDGED].reads.values() if (one := outcomes[id]).artifact is None)
+        found = report(Outcome(actions[JUDGED], "blocked", error=first.error), outcomes)
+        assert isinstance(found, Failure) and (found.word, found.message) == (word, message)

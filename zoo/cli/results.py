@@ -20,6 +20,7 @@ from zoo.machine import describe, versions, vnni
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of
 from zoo.recipe.model import Recipe, Target
 from zoo.steps import reports
+from zoo.steps.boxes import FindBoxes
 from zoo.steps.bundle import model_size
 from zoo.steps.latency import MeasureLatency
 from zoo.steps.provenance import Provenance
@@ -45,8 +46,8 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
     parts = parts_on(recipe, name, session.place.declared).values()
     runs = runs_on(recipe, name, session.place.declared)
     chain = parities(recipe, name)
-    parity = together([parity_report(outcomes.get(id), role) for id, role in chain.items()])
-    reason = why_unmeasured(compiled, runs, recipe)
+    parity = together([parity_report(outcomes.get(id), role, outcomes) for id, role in chain.items()])
+    reason = why_unmeasured(compiled, runs, recipe, outcomes)
     why = unjudged(recipe, name, target) if runs and compiled.artifact else None
     if any(id not in outcomes for id in list(chain)[1::2]) and not (isinstance(parity, reports.Parity) and not parity.passed):
         # what is known of the graph says nothing about a target that did not run
@@ -54,12 +55,12 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
     accuracy: list[reports.Accuracy | reports.Failure] = []
     for id, outcome in outcomes.items():
         if id.startswith(f"{prefix}/accuracy/"):
-            found = report(outcome, dataset=id.split("/")[3])
+            found = report(outcome, outcomes, dataset=id.split("/")[3])
             if isinstance(found, reports.Accuracy | reports.Failure):
                 accuracy.append(found)
     usual = f"{prefix}/{'whole' if isinstance(recipe, Composite) else 'latency'}"
-    latency = report(outcomes.get(usual)) or reason
-    batches = [report(outcome) for id, outcome in outcomes.items() if id.startswith(f"{usual}/")]
+    latency = report(outcomes.get(usual), outcomes) or reason
+    batches = [report(outcome, outcomes) for id, outcome in outcomes.items() if id.startswith(f"{usual}/")]
     # a run that only times says nothing about accuracies that it was not asked for
     asked = not isinstance(latency, reports.Latency) or not recipe.evaluate or any("/accuracy/" in id for id in outcomes)
     measured = [item for item in (latency, *accuracy, parity) if isinstance(item, reports.Parity | reports.Accuracy | reports.Latency)]
@@ -93,9 +94,9 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
     )
 
 
-def why_unmeasured(compiled: Outcome, runs: bool, recipe: AnyRecipe) -> reports.Failure:
+def why_unmeasured(compiled: Outcome, runs: bool, recipe: AnyRecipe, outcomes: Mapping[str, Outcome]) -> reports.Failure:
     """What stands in the cells of a target for which the plan holds no measurement."""
-    failed = report(compiled) if compiled.artifact is None else None
+    failed = report(compiled, outcomes) if compiled.artifact is None else None
     if isinstance(failed, reports.Failure):
         return failed
     if not runs:
@@ -128,20 +129,35 @@ def write_results(session: Session, results: list[Result]) -> list[Path]:
     return paths
 
 
-def report(outcome: Outcome | None, dataset: str = "") -> reports.Report | None:
-    """The report of an outcome, or in a word why there is none."""
+def report(outcome: Outcome | None, outcomes: Mapping[str, Outcome], dataset: str = "") -> reports.Report | None:
+    """The report of an outcome, or in a word why there is none; `outcomes` is all that the run came to."""
     if outcome is None:
         return None
     if outcome.artifact:
         return reports.read(outcome.artifact.path)
     error, step = outcome.error, outcome.action.step
     batch = step.batch if isinstance(step, MeasureLatency | MeasureWhole) else 0
-    return reports.Failure(word=word(error), message=error.message if error else "", dataset=dataset, batch=batch)
+    said, message = word(error), error.message if error else ""
+    if search := unfound(outcome, outcomes):
+        # the reason is another network's: "no weights" would be said of the row's own
+        said, message = "no boxes", f"{search.detector} found none: {message}"
+    return reports.Failure(word=said, message=message, dataset=dataset, batch=batch)
 
 
-def parity_report(outcome: Outcome | None, role: str) -> reports.Report | None:
+def unfound(outcome: Outcome, outcomes: Mapping[str, Outcome]) -> FindBoxes | None:
+    """The search for boxes that failed, or could not begin, and so kept an outcome from having an artifact; None where it was not that."""
+    if outcome.artifact:
+        return None
+    if isinstance(outcome.action.step, FindBoxes):
+        return outcome.action.step
+    reads = [outcomes[id] for id in outcome.action.reads.values() if outcome.state == "blocked"]
+    blocker = next((one for one in reads if one.artifact is None), None)
+    return unfound(blocker, outcomes) if blocker else None
+
+
+def parity_report(outcome: Outcome | None, role: str, outcomes: Mapping[str, Outcome]) -> reports.Report | None:
     """The report of a parity action; of a pipeline's part, by its role."""
-    found = report(outcome)
+    found = report(outcome, outcomes)
     return reports.of_part(role, found) if role and isinstance(found, reports.Parity) else found
 
 
