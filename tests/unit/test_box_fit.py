@@ -143,3 +143,18 @@ def test_an_input_is_what_opencv_makes_of_the_whole_box_whatever_the_box(order: 
 def test_a_box_at_the_end_of_the_world_shows_nothing_but_border() -> None:
     affine = FIT.affine((90, 70), np.array([1e25, -1e25, 1e25, -1e25]))
     assert 0 in affine.content[2:]
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "method"), [("nearest", cv2.INTER_NEAREST), ("linear", cv2.INTER_LINEAR), ("cubic", cv2.INTER_CUBIC)]
+)
+def test_a_crop_is_the_whole_image_warped(interpolation: str, method: int) -> None:
+    random = np.random.default_rng(1)
+    for width, height in ((1, 1), (3, 200), (200, 2), (300, 200), (150, 250)):
+        image = image_of(width, height)
+        for _ in range(10):
+            centre, half = random.uniform(-0.2, 1.2, 2) * (width, height), random.uniform(0.5, 150, 2)
+            fit = Box(width=37, height=51, interpolation=interpolation, pad=(7, 8, 9))  # type: ignore[arg-type]
+            tensor, affine = Preprocess(fit=fit).prepare(image, np.concatenate([centre - half, centre + half]))
+            whole = cv2.warpAffine(image, affine.matrix, affine.input, flags=method, borderValue=(7, 8, 9))
+            np.testing.assert_array_equal(tensor[0].transpose(1, 2, 0), whole)

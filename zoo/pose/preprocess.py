@@ -120,21 +120,23 @@ class Preprocess(Record, frozen=True, kw_only=True):
             border = np.array(self.fit.border)[list(channels)]
             tensor[:] = self.normalized(border).reshape(3, 1, 1)
         if across and down:  # a box may lie beside the image
-            for plane, values in zip(tensor, self._planes(image, affine, channels), strict=True):
-                plane[inside] = values
+            self._write([plane[inside] for plane in tensor], image, affine, channels)
 
-    def _planes(self, image: NDArray[np.uint8], affine: Affine, channels: tuple[int, ...]) -> list[NDArray[Any]]:
-        """The three planes of `affine.content`, in `colour` order (`channels`: where each is found in BGR)."""
+    def _write(self, planes: list[NDArray[np.float32]], image: NDArray[np.uint8], affine: Affine, channels: tuple[int, ...]) -> None:
+        """Write the three planes of `affine.content`, in `colour` order (`channels`: where each is found in BGR)."""
         import cv2
 
         if self.order == "normalize_then_resize":
             # in float64, as Lightweight OpenPose's evaluation does (its mean is a tuple, which NumPy promotes), and
             # because OpenCV's float32 resize differs by 2e-5 between its own code and the vendor's that it may pick
             pixels = cv2.LUT(image, np.ascontiguousarray(_levels(self)[:, list(channels)])[None])
-            planes = cv2.split(self._normalized_fit(channels).resize(pixels, affine).astype(np.float32))
-            return [planes[channel] for channel in channels]
-        planes = cv2.split(self.fit.resize(image, affine))
-        return [cv2.LUT(planes[channel], table) for channel, table in zip(channels, _tables(self), strict=True)]
+            resized = self._normalized_fit(channels).resize(pixels, affine).astype(np.float32)
+            for plane, channel in zip(planes, channels, strict=True):
+                plane[:] = resized[..., channel]
+            return
+        split = cv2.split(self.fit.resize(image, affine))
+        for plane, channel, table in zip(planes, channels, _tables(self), strict=True):
+            cv2.LUT(split[channel], table, plane)
 
     def _normalized_fit(self, channels: tuple[int, ...]) -> Fit:
         """The fit for pixels that are normalised already: what it mixes with them at the image's edges is so as well."""
