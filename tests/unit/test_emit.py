@@ -211,6 +211,7 @@ def test_a_pipeline_has_no_input_of_its_own_and_its_parts_are_named(small: Small
     hand = RECIPE.replace("name: tiny\n", "name: hand\n").replace("task: body_pose", "task: hand_pose")
     hand = re.sub(r"^model: .*", "model: {type: openpose_hand}", hand, flags=re.M)
     hand = re.sub(r"^decode: .*", "decode: {type: hand_peaks, heatmaps: heatmaps}", hand, flags=re.M)
+    hand = re.sub(r"^    datasets: .*", r"\g<0>\n    metric: {type: hand_pck}", hand, flags=re.M)
     (small.root / "recipes/hand.yaml").write_text(hand)
     (small.root / "recipes/both.yaml").write_text(
         "format: 1\nname: both\ntitle: Both\ntask: body_hand_pose\npipeline: {type: body_hands, body: tiny, hand: hand}\n"
