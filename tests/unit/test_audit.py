@@ -107,7 +107,7 @@ def test_clean_files_give_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert audit([top]).findings == ()
     assert run(["audit", str(top)]) == 0
     said = capsys.readouterr().out
-    assert "nothing found" in said and "net_int8.yaml and " in said and "1 files of no known kind" in said  # net.onnx
+    assert "nothing found" in said and "net_int8.yaml and " in said and "1 file of no known kind" in said  # net.onnx
     letterboxed = VAMC.replace("    - type: Resize\n      size: [184, 320]\n", LETTERBOX).replace("184, 320]", "512, 512]")
     write(tmp_path, letterboxed, OpType="FUSION_OP_RGB_LETTERBOX_CVTCOLOR_NORM_TENSOR", OimageWidth=512, OimageHeight=512)
     assert audit([top]).findings == ()

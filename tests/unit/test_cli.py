@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workspaces import Small, Zoo
+import tiny_top_down
+from workspaces import Small, Zoo, position
 
 from zoo.cli import COMMANDS, run
 from zoo.cli.new import KINDS
@@ -120,7 +121,8 @@ def test_list_and_show_tell_what_there_is(small: Small, zoo: Zoo) -> None:
         "tiny.pth",
         "18 keypoints, stride 8",
         "onnxruntime-fp32",
-        "coco_val2017 in the protocol original - not here",
+        "original: The original's evaluation",
+        "on coco_val2017 - not here",
     ):
         assert said in shown.out
     assert json.loads(zoo("show", "recipes/tiny.yaml", "--json").out)["benchmark"] == {"batch": 1, "batches": [], "height": 64, "width": 64}
@@ -388,3 +390,44 @@ def test_a_reader_that_leaves_early_is_no_error(small: Small, monkeypatch: pytes
 
     monkeypatch.setattr("click.echo", gone)
     assert run(["list", "--json"]) == 0
+
+
+def test_a_faulty_recipe_hides_no_other_from_the_list(small: Small, zoo: Zoo) -> None:
+    text = small.recipe(("name: tiny\n", "name: worse\n"), ("  onnxruntime-fp32:\n", "  onnxruntime-fp31:\n"), name="worse")
+    small.recipe(name="broken", text="a: [1\n")
+    found = zoo("list")
+    assert found.code == 0 and re.search(r"^tiny +A tiny network", found.out, re.MULTILINE)
+    assert re.search(r"^worse +cannot be used: 1 fault$", found.out, re.MULTILINE)
+    assert f"worse.yaml:{position(text, 'onnxruntime-fp31')}: targets.onnxruntime-fp31: " in found.out
+    assert re.search(r"^recipes/broken\.yaml:2:1: ", found.out, re.MULTILINE)
+    rows = {row["name"]: row for row in json.loads(zoo("list", "--json").out)}
+    assert rows["tiny"]["faults"] == [] and len(rows["worse"]["faults"]) == 1 and rows["worse"]["targets"] == []
+
+
+def test_show_says_what_each_protocol_of_crops_looks_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zoo: Zoo) -> None:
+    small = tiny_top_down.make(tmp_path)
+    flipped = ("    boxes: {type: annotations}\n", "    boxes: {type: annotations}\n    flip: true\n    people: {score: bbox, nms: none}\n")
+    tiny_top_down.poser(small, flipped)
+    monkeypatch.chdir(tmp_path)
+    lines = [line.strip() for line in zoo("show", "poser").out.splitlines()]
+    for said in (
+        "input             1 x 3 x 32 x 24; box (width 24, height 32), bgr, resize_then_normalize",
+        "boxes annotations; flip test; people scored by bbox, doubles stay",
+        "boxes detector (recipe finder, most 3); no flip; people scored by bbox_keypoint, doubles dropped over OKS 0.9",
+        "judged by coco_oks",
+    ):
+        assert said in lines
+    shown = zoo("show", "finder").out
+    assert "people as boxes" in shown and "judged by coco_bbox" in shown and "no flip" not in shown
+    assert "top_down (detector finder, pose poser, most 3)" in zoo("show", "top_down").out
+
+
+def test_show_says_why_a_dataset_has_no_boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zoo: Zoo) -> None:
+    small = tiny_top_down.make(tmp_path)
+    tiny_top_down.poser(small, ("{type: annotations}", "{type: detections, name: theirs}"))
+    path = tmp_path / "zoo.yaml"
+    named = "person_keypoints_val2017.json\n"
+    path.write_text(path.read_text().replace(named, f"{named}    detections: {{theirs: theirs.json}}\n", 1))
+    monkeypatch.chdir(tmp_path)
+    assert re.search(r"on coco_val2017 - not here: no file .*theirs\.json", zoo("show", "poser").out)
+    assert re.search(r"coco_val2017 +present, but not its detections theirs: no file .*theirs\.json", zoo("doctor").out)

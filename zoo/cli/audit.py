@@ -52,7 +52,10 @@ def command(paths: Sequence[str], as_json: bool) -> int:
             click.echo(str(finding))
         for pair in report.pairs:
             click.echo(f"judged together: {pair.one} and {pair.other} ({pair.why})")
-        kinds = ", ".join(f"{count} {TITLES.get(kind, kind)}" for kind, count in report.files.items()) or "nothing that is judged here"
-        over = f"; {report.passed_over} files of no known kind" if report.passed_over else ""
+        titles = {TITLES.get(kind, kind): count for kind, count in report.files.items()}
+        plain = ("JSON", "YAML", ".yml")  # these have no plural
+        told = [f"{count} {title}" if title.endswith(plain) else counted(count, title) for title, count in titles.items()]
+        kinds = ", ".join(told) or "nothing that is judged here"
+        over = f"; {counted(report.passed_over, 'file')} of no known kind" if report.passed_over else ""
         click.echo(f"{kinds}{over}: {counted(len(report.findings), 'finding')}" if report.findings else f"{kinds}{over}: nothing found")
     return Findings.exit_code if report.findings else 0

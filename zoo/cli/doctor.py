@@ -14,7 +14,9 @@ def command(as_json: bool, workspace: str | None, verbose: bool) -> int:
     """What this machine can run, what is missing, and what its instruction sets mean for INT8."""
     import msgspec
 
+    from zoo.boxes import DetectionFile
     from zoo.cli.session import Session
+    from zoo.datasets import Coco
     from zoo.machine import describe, versions, vnni
 
     session = Session.open(workspace, verbose=verbose)
@@ -22,9 +24,14 @@ def command(as_json: bool, workspace: str | None, verbose: bool) -> int:
     place = session.place
     targets = {name: target.backend.available() for name, target in place.declared.targets.items()}
     datasets = {name: dataset.absent(session.context) for name, dataset in place.declared.datasets.items()}
+    detections = {
+        name: {file: DetectionFile(name=file).lacking(dataset, session.context) for file in dataset.detections}
+        for name, dataset in place.declared.datasets.items()
+        if isinstance(dataset, Coco)
+    }
     tools = versions(["torch", "onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx-cu13", "polygraphy", "pycocotools", "numpy"])
     if as_json:
-        report = {"machine": machine, "targets": targets, "datasets": datasets, "versions": tools, "vnni": vnni()}
+        report = {"machine": machine, "targets": targets, "datasets": datasets, "detections": detections, "versions": tools, "vnni": vnni()}
         click.echo(msgspec.json.encode(report).decode())
         return 0
     memory = f", {machine.memory_bytes / 2**30:.0f} GiB" if machine.memory_bytes else ""
@@ -50,5 +57,6 @@ def command(as_json: bool, workspace: str | None, verbose: bool) -> int:
         click.echo(f"  {name:28} " + (f"no: {missing}" if missing else "yes" if runs else "builds here; running needs a GPU"))
     click.echo("\ndatasets")
     for name, absent in datasets.items():
-        click.echo(f"  {name:28} {absent or 'present'}")
+        lacking = [] if absent else [f"{file}: {reason}" for file, reason in detections.get(name, {}).items() if reason]
+        click.echo(f"  {name:28} {absent or 'present'}" + (f", but not its detections {'; '.join(lacking)}" if lacking else ""))
     return 0

@@ -44,7 +44,8 @@ def command(files: Sequence[str], model: str | None, save: str | None, workspace
     text = recipe([Path(file) for file in files], open_place(workspace), name=path.stem if path else "", model=model)
     if path:
         write_text(path, text)
-        click.echo(f"wrote {relative(path)}; next: zoo check {relative(path)}, and see what says CHANGE in it", err=True)
+        left = ", and see what says CHANGE in it" if "CHANGE" in text else ""
+        click.echo(f"wrote {relative(path)}; next: zoo check {relative(path)}{left}", err=True)
     else:
         click.echo(text, nl=False)
     return 0

@@ -18,6 +18,8 @@ from zoo.steps.provenance import NAME, Provenance
 
 HINT = "for other than commercial use: --licence any, or `licence: any` in zoo.yaml"
 OWN = "weights of your own: --weights FILE"
+#: how the link of a chain begins that is a detector
+BOXES = "boxes of "
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def of_recipe(recipe: AnyRecipe, place: Place, own: Path | None = None) -> Origi
     if isinstance(recipe, Composite):
         return Origin(recipe.name, made_of=tuple(of_recipe(part, place) for part in recipe.parts.values()))
     names = dict.fromkeys(boxes.recipe for _, boxes in sources(recipe) if isinstance(boxes, DetectorBoxes))
-    found = tuple(Origin(f"boxes of {name}", made_of=of_recipe(place.network(name), place).made_of) for name in names)
+    found = tuple(Origin(f"{BOXES}{name}", made_of=of_recipe(place.network(name), place).made_of) for name in names)
     return Origin(recipe.name, made_of=((of_file(own),) if own else _declared(recipe)) + found)
 
 
