@@ -99,7 +99,7 @@ def test_a_glob_picks_the_datasets_that_a_model_is_judged_on() -> None:
     recipe: Recipe = read_recipe(place.find("openpose_mobilenet"), place)
     declared: Workspace = place.declared
     picked = {
-        glob: list(judged_on(recipe.evaluate[0], declared, place.context(), Wish(datasets=(glob,), assume=True)))
+        glob: list(judged_on(recipe.evaluate[0], None, declared, place.context(), Wish(datasets=(glob,), assume=True)))
         for glob in ("*", "photos", "coco_*", "none")
     }
     assert picked == {
