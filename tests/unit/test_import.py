@@ -15,13 +15,16 @@ from zoo.cli import run
 from zoo.document import parse
 from zoo.interop.imports import drafted, recipe
 from zoo.interop.imports.draft import Draft, flow, leaves, said
+from zoo.models import OnnxGraph
 from zoo.models.rtmpose import RtmPose
 from zoo.pose import vdsp as chip
+from zoo.pose.decoders.heatmaps import HeatmapsDecoder
 from zoo.pose.decoders.simcc import SimccDecoder
-from zoo.pose.fits import Box
+from zoo.pose.fits import Box, Stretch
 from zoo.recipe.model import Recipe
 from zoo.recipe.origin import of_recipe
 from zoo.recipe.workspace import Place, open_place
+from zoo.weights import OnnxReader
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = [
@@ -135,9 +138,43 @@ def test_openposes_own_networks_come_with_the_terms_of_their_weights(tmp_path: P
 
 def test_a_size_that_the_network_does_not_take_is_said(tmp_path: Path, place: Place) -> None:
     top = write(tmp_path / "foreign", VAMC.replace("184, 320]", "225, 301]"))
-    found, text = made(place, top / "vamc/net_int8.yaml")
+    build = top / "vamc/net_int8.yaml"
+    build.write_text(build.read_text().replace("net.onnx", "net.pth"))
+    found, text = made(place, build)
     assert found.export.shape == (1, 3, 232, 304)
     assert "# The file says [1, 3, 225, 301]" in text
+
+
+def test_an_onnx_file_of_an_unknown_network_is_its_own_model_at_the_size_that_it_was_written_for(tmp_path: Path, place: Place) -> None:
+    top = write(tmp_path / "foreign", VAMC.replace("184, 320]", "225, 301]"))
+    found, text = made(place, top / "vamc/net_int8.yaml")
+    assert found.model == OnnxGraph(outputs={"heatmaps": 17}, keypoints=17, size=(225, 301))
+    assert found.weights[0].reader == OnnxReader(file="net.onnx")
+    assert found.export.shape == (1, 3, 225, 301) and found.preprocess.fit == Stretch(width=301, height=225)
+    assert "CHANGE: the file does not say what the graph gives" in text and "no checkpoint of PyTorch" not in text
+    # of a known architecture the checkpoint is wanted
+    build = (top / "vamc/net_int8.yaml").rename(top / "vamc/pytorch_openpose_body.yaml")
+    assert "no checkpoint of PyTorch" in made(place, build)[1]
+
+
+def test_fractions_of_255_are_written_without_the_noise_of_their_product(tmp_path: Path, place: Place) -> None:
+    own = "      div255: false\n      mean: [128, 128, 128]\n      std: [256, 256, 256]\n"
+    assert own in VAMC
+    imagenet = "      div255: true\n      mean: [0.485, 0.456, 0.406]\n      std: [0.229, 0.224, 0.225]\n"
+    found, _ = made(place, write(tmp_path / "foreign", VAMC.replace(own, imagenet)) / "vamc/net_int8.yaml")
+    # the network's channels are BGR here
+    assert found.preprocess.mean == (123.675, 116.28, 103.53) and found.preprocess.std == (58.395, 57.12, 57.375)
+
+
+@pytest.mark.assets
+def test_open_model_zoos_network_of_one_person_looks_at_boxes_and_gives_heatmaps(assets: Path) -> None:
+    found, text = made(open_place(str(ROOT)), assets / "foreign/omz/single-human-pose-estimation-0001.yml")
+    assert found.model == OnnxGraph(outputs={"heatmaps": 17}, keypoints=17, size=(384, 288))
+    assert found.preprocess.fit == Box(width=288, height=384, padding=1.25) and found.preprocess.colour == "rgb"
+    assert found.decode == HeatmapsDecoder(heatmaps="heatmaps")
+    assert found.weights[0].wanted()[0].name == "single-human-pose-estimation-0001.onnx" and "stands here so that" not in text
+    assert {one.protocol for one in found.evaluate} >= {"ground_truth_boxes", "detection_file_flip", "rtmdet_boxes"}
+    assert found.calibration and found.calibration.boxes
 
 
 def test_open_model_zoos_files_keep_their_digests_and_figures(tmp_path: Path, place: Place) -> None:

@@ -231,6 +231,12 @@ def test_weights_of_ones_own_do_not_take_the_place_of_the_detectors(detected: Sm
     assert code == 2 and FOUND in err
 
 
+def test_the_list_tells_the_terms_of_a_detector_from_those_of_the_weights(detected: Small, zoo: Zoo) -> None:
+    lines = {line.split()[0]: line for line in zoo("list")[1].splitlines()}
+    assert "unknown; boxes: non-commercial" in lines["poser"] and "unknown, non-commercial" in lines["finder"]
+    assert {row["name"]: row["use"] for row in json.loads(zoo("list", "--json")[1])}["poser"] == "non-commercial"
+
+
 def test_boxes_of_a_free_detector_refuse_nothing(detected: Small, zoo: Zoo) -> None:
     detected.recipe(name="finder", text=tiny_top_down.FINDER)
     assert zoo("plan", "poser", "--licence", "commercial")[0] == 0

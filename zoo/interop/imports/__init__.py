@@ -60,4 +60,4 @@ def drafted(paths: Sequence[Path], place: Place, *, name: str = "", model: str |
     if model:
         raise UsageError("--model chooses among the models of an mmpose metafile", f"{paths[0]} is a {TITLES[main]}")
     maker = vamc.draft if main == "vamc" else open_model_zoo.draft
-    return maker(found[main], found.get(BESIDE[main] or ""), name, place.declared)
+    return maker(found[main], found.get(BESIDE[main] or ""), name, place)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 PAF = {"type": "paf", "heatmaps": "stage_1_output_1_heatmaps", "pafs": "stage_1_output_0_pafs"}
 CMU = "CMU, non-commercial"
+STRIDE = 8
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Architecture:
     """The input's name, where the file says none, and what of its shape may change."""
     int8: dict[str, Any] = field(default_factory=dict)
     """What has to be said of an int8 target."""
+    boxed: bool = False
+    """Whether it looks at the box of a person."""
+    open: str = ""
+    """What is left to change of it, where it is not known."""
+
+    @property
+    def stride(self) -> int:
+        """Of what the sides of its input are multiples: a graph takes what it was written for."""
+        return 1 if self.model["type"] == "onnx" else STRIDE
 
 
 KNOWN = (
@@ -41,6 +51,13 @@ KNOWN = (
         PAF,
         layers="lightweight_openpose",
         takes=("bgr", 128, 255),
+    ),
+    Architecture(
+        r"single[-_]human[-_]pose[-_]estimation[-_]0001",
+        {"type": "onnx", "outputs": {"heatmaps": 17}, "keypoints": 17},
+        {"type": "heatmap_peaks", "heatmaps": "heatmaps"},
+        export={"input": "data", "dynamic": ["batch"]},
+        boxed=True,
     ),
     Architecture(
         r"openpose.*hand|hand_pose_model",
@@ -70,7 +87,21 @@ KNOWN = (
     ),
 )
 #: stands where nobody knows, so that the rest can be checked
-UNKNOWN = Architecture("", {"type": "lightweight_openpose", "refinement_stages": 1}, PAF)
+UNKNOWN = Architecture(
+    "",
+    {"type": "lightweight_openpose", "refinement_stages": 1},
+    PAF,
+    open="CHANGE: the file does not say which architecture this is; this one stands here so that the rest can be checked."
+    " A record of zoo/models/ with its fields, and its own outputs in `decode`.",
+)  #: an ONNX file of which nothing else is said
+GRAPH = Architecture(
+    "",
+    {"type": "onnx", "outputs": {"heatmaps": 17}, "keypoints": 17},
+    {"type": "heatmap_peaks", "heatmaps": "heatmaps"},
+    export={"dynamic": ["batch"]},
+    open="CHANGE: the file does not say what the graph gives: its outputs by their names in it with their channels, the number of"
+    " keypoints, and what reads them in `decode`. A heatmap for each of COCO's 17 keypoints stands here so that the rest can be checked.",
+)
 
 #: RTMPose of COCO's 17 keypoints: (its variant, height, width of its input). With other keypoints it has other heads
 _RTMPOSE = re.compile(r"rtmpose-(tiny|[tsml])_.*_(?:aic-|body[78]-)?(?:coco|body[78])-(256|384)x(192|288)", re.I)
@@ -90,6 +121,13 @@ def rtmpose(name: str) -> Architecture | None:
         export={"input": "input", "dynamic": ["batch"]},
         int8={"keep": ["/head/*"]},
     )
+
+
+def sized(known: Architecture, size: tuple[int | None, int | None] | None) -> Architecture:
+    """The same of a graph that takes inputs of `size` (height, width) alone, where the file says so."""
+    if known.model["type"] != "onnx" or not size or None in size:
+        return known
+    return replace(known, model={**known.model, "size": [*size]})
 
 
 def architecture(names: Sequence[str]) -> Architecture:

@@ -6,11 +6,10 @@ import re
 from typing import Any
 
 from zoo.interop.described import Described
-from zoo.interop.imports.architectures import UNKNOWN, Architecture
+from zoo.interop.imports.architectures import Architecture
 from zoo.interop.imports.draft import Draft
 from zoo.recipe.model import Workspace
 
-STRIDE = 8
 FALLBACK = 256
 METHODS = {"linear": "linear", "bilinear": "linear", "cubic": "cubic", "bicubic": "cubic", "nearest": "nearest", "area": "area"}
 
@@ -47,11 +46,7 @@ def begin(draft: Draft, name: str, title: str, known: Architecture) -> None:
         "edits": [{"type": "onnxsim"}],
         "targets": {},
     }
-    if known is UNKNOWN:
-        draft.remark("CHANGE: the file does not say which architecture this is; this one stands here so that the rest", "model")
-        draft.remark("can be checked. A record of zoo/models/ with its fields, and its own outputs in `decode`.", "model")
-    else:
-        draft.remark("Known by the model's name; the file itself names no architecture.", "model")
+    draft.remark(known.open or "Known by the model's name; the file itself names no architecture.", "model")
     if known.terms:
         draft.remark(f"CHANGE where these are other weights: the ones known by this name are {known.terms}.", "licences")
     if known.licence:
@@ -63,11 +58,13 @@ def finish(draft: Draft, known: Architecture, told: Described, workspace: Worksp
     batch, channels = (told.shape.value[0], told.shape.value[1]) if told.shape else (1, 3)
     asked = told.compiled or told.size
     tall, wide = (side or FALLBACK for side in asked.value) if asked else (FALLBACK, FALLBACK)
-    shape = [max(1, batch), 3, _multiple(tall), _multiple(wide)]
+    shape = [max(1, batch), 3, _multiple(tall, known), _multiple(wide, known)]
     if not asked:
         draft.remark("CHANGE: the file does not say how large the input is.", "export")
     elif shape != [batch, channels, tall, wide]:
-        draft.remark(f"The file says {[batch, channels, tall, wide]}; the network takes multiples of {STRIDE} and 3 channels.", "export")
+        draft.remark(
+            f"The file says {[batch, channels, tall, wide]}; the network takes multiples of {known.stride} and 3 channels.", "export"
+        )
     dynamic = {key: known.export[key] for key in ("dynamic",) if key in known.export}
     draft.data["export"] = {"input": told.input or known.export.get("input", "data"), "shape": shape, **dynamic}
     found = [target for target, one in workspace.targets.items() if one.precision == precision]
@@ -87,7 +84,7 @@ def finish(draft: Draft, known: Architecture, told: Described, workspace: Worksp
 
 def preprocess(draft: Draft, told: Described, known: Architecture) -> dict[str, Any]:
     """What a description says, as `preprocess:`; what it leaves open is said in comments."""
-    found: dict[str, Any] = {"fit": _fit(draft, told)}
+    found: dict[str, Any] = {"fit": _fit(draft, told, known)}
     missing = []
     if told.colour:
         found["colour"] = told.colour.value
@@ -95,7 +92,9 @@ def preprocess(draft: Draft, told: Described, known: Architecture) -> dict[str, 
         missing.append("in which order the channels are")
         found["colour"] = known.takes[0] if known.takes else "rgb"
     if told.normalised:
-        found |= {"mean": list(told.normalised.value.centre), "std": list(told.normalised.value.spread)}
+        # in 0..255: a product of decimal fractions has no more digits than these
+        mean, std = ([float(f"{one:.12g}") for one in values] for values in (told.normalised.value.centre, told.normalised.value.spread))
+        found |= {"mean": mean, "std": std}
     else:
         missing.append("how pixels are normalised")
         if known.takes:
@@ -106,11 +105,18 @@ def preprocess(draft: Draft, told: Described, known: Architecture) -> dict[str, 
     return found
 
 
-def _fit(draft: Draft, told: Described) -> dict[str, Any]:
+def _fit(draft: Draft, told: Described, known: Architecture) -> dict[str, Any]:
     size = told.size or told.compiled
     tall, wide = (side or FALLBACK for side in size.value) if size else (FALLBACK, FALLBACK)
     kind = told.resize.value if told.resize else None
-    fit: dict[str, Any] = {"type": "letterbox" if kind == "letterbox" else "stretch", "width": _multiple(wide), "height": _multiple(tall)}
+    if known.boxed and not kind:
+        said = (
+            "CHANGE if need be: the file does not say which box the network is shown; a quarter larger than a person's, as mmpose's, here."
+        )
+        draft.remark(said, "preprocess")
+        return {"type": "box", "width": _multiple(wide, known), "height": _multiple(tall, known), "padding": 1.25}
+    fit: dict[str, Any] = {"type": "letterbox" if kind == "letterbox" else "stretch"}
+    fit |= {"width": _multiple(wide, known), "height": _multiple(tall, known)}
     if kind not in ("letterbox", "stretch"):
         said = f"the file's resize ({kind}) is none that a recipe has" if kind else "the file does not say how images are resized"
         draft.remark(f"CHANGE: {said}; stretched here.", "preprocess")
@@ -122,5 +128,5 @@ def _fit(draft: Draft, told: Described) -> dict[str, Any]:
     return fit | ({"place": "center", "pad": list(told.pad.value if told.pad else (0, 0, 0))} if kind == "letterbox" else {})
 
 
-def _multiple(side: int) -> int:
-    return max(STRIDE, -(-side // STRIDE) * STRIDE)
+def _multiple(side: int, known: Architecture) -> int:
+    return max(known.stride, -(-side // known.stride) * known.stride)

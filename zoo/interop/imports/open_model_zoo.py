@@ -10,26 +10,30 @@ from typing import Any
 from zoo.document import Document
 from zoo.interop import foreign
 from zoo.interop.cursor import Cursor, shown
-from zoo.interop.imports.architectures import Architecture, architecture
+from zoo.interop.imports import boxes
+from zoo.interop.imports.architectures import Architecture, architecture, sized
 from zoo.interop.imports.common import METHODS, begin, file_of, finish, name_of, preprocess
 from zoo.interop.imports.draft import Draft
 from zoo.recipe.model import Workspace
+from zoo.recipe.workspace import Place
 
 _PRECISIONS = ("FP32", "FP16", "FP16-INT8")
 
 
-def draft(model: Document, check: Document | None, name: str, workspace: Workspace) -> Draft:
+def draft(model: Document, check: Document | None, name: str, place: Place) -> Draft:
     """The recipe that a model.yml (and its accuracy-check.yml) makes."""
     made = Draft((model, check) if check else (model,))
     root = Cursor(model)
     told = foreign.open_model_zoo.described(model)
     title = _title(model)
     known = architecture([title, *(str(one.at("name").value) for one in root.at("files").items())])
+    known = sized(known, told.compiled.value if told.compiled else None)
     begin(made, name or name_of(title), title, known)
     if licence := root.at("license").text():
         made.take(root.at("license"), "licences.weights")
         made.data["licences"] |= {"weights": licence, "code": licence}
     _weights(made, root, known)
+    precision = boxes.judged(made, place) if known.boxed else "fp32"
     made.data["preprocess"] = preprocess(made, told, known)
     shape = root.at("input_info", 0, "shape")
     if told.shape:
@@ -43,8 +47,8 @@ def draft(model: Document, check: Document | None, name: str, workspace: Workspa
         elif told.normalised and text.startswith(("--mean_values", "--scale_values")) and foreign.open_model_zoo.values_of(text):
             made.take(argument, "preprocess.mean" if "mean" in text else "preprocess.std")
     if check:
-        _judged(made, Cursor(check), workspace)
-    finish(made, known, told, workspace)
+        _judged(made, Cursor(check), place.declared)
+    finish(made, known, told, place.declared, precision)
     return made
 
 
@@ -54,7 +58,13 @@ def _title(model: Document) -> str:
 
 
 def _weights(made: Draft, root: Cursor, known: Architecture) -> None:
-    """One source for each precision of an IR; a checkpoint is one by itself. Code is not fetched: the architectures are ours."""
+    """One source for each precision of an IR; a checkpoint is one by itself. Code is not fetched: the architectures are ours. Of a
+    network that is known as a graph alone, the ONNX file that the conversion writes."""
+    if known.model["type"] == "onnx":
+        file = _converted(root)
+        made.remark(f"CHANGE: convert the model with Open Model Zoo's converter, and give the {shown(file)} that it writes.", "weights")
+        made.data["weights"] = [{"type": "file", "files": [{"name": file, "hash": "none"}], "reader": {"type": "onnx", "file": file}}]
+        return
     files = [one for one in root.at("files").items() if one.at("name").text() and _address(one).text()]
     for precision in _PRECISIONS:
         chosen = [one for one in files if str(one.at("name").value).split("/")[0] == precision]
@@ -76,6 +86,13 @@ def _weights(made: Draft, root: Cursor, known: Architecture) -> None:
         made.remark("CHANGE: the file lists no weights.", "weights")
         files_ = [{"name": "weights.pth", "hash": "none"}]
         made.data["weights"].append({"type": "file", "files": files_, "reader": {"type": "pth", "file": "weights.pth"}})
+
+
+def _converted(root: Cursor) -> str:
+    """The name of the ONNX file that the conversion writes."""
+    arguments = [argument.text() or "" for argument in root.at("conversion_to_onnx_args").items()]
+    path = next((text.partition("=")[2] for text in arguments if text.startswith("--output-file=")), "")
+    return file_of(path) if path.endswith(".onnx") else "model.onnx"
 
 
 def _address(one: Cursor) -> Cursor:

@@ -12,17 +12,18 @@ from zoo.interop.audit import tensors
 from zoo.interop.audit.files import File
 from zoo.interop.cursor import Cursor, shown
 from zoo.interop.described import Described
-from zoo.interop.imports.architectures import Architecture, architecture
+from zoo.interop.imports.architectures import GRAPH, UNKNOWN, Architecture, architecture, sized
 from zoo.interop.imports.common import begin, file_of, finish, name_of, preprocess
 from zoo.interop.imports.draft import Draft
 from zoo.pose import vdsp
 from zoo.recipe.model import Workspace
+from zoo.recipe.workspace import Place
 
 METHODS = {"max": "minmax", "percentile": "percentile", "kl_divergence": "entropy"}
 SAID = ("OpType", "OimageWidth", "OimageHeight", "IimageFormat", "NormaType", "ColorCvtCode", "ResizeType", "Padding")
 
 
-def draft(build: Document, params: Document | None, name: str, workspace: Workspace) -> Draft:
+def draft(build: Document, params: Document | None, name: str, place: Place) -> Draft:
     """The recipe that a build YAML (and its vdsp JSON) makes."""
     made = Draft((build, params) if params else (build,))
     root = Cursor(build)
@@ -30,8 +31,12 @@ def draft(build: Document, params: Document | None, name: str, workspace: Worksp
     checkpoint = root.at("frontend", "checkpoint")
     title = str(made.take(root.at("name"), "title") or "") if root.at("name").text() else ""
     known = architecture([title, Path(build.name).stem, checkpoint.text() or ""])
+    if known is UNKNOWN and (checkpoint.text() or "").endswith(".onnx"):
+        known = GRAPH
+    asked = told.compiled or told.size
+    known = sized(known, asked.value if asked else None)
     begin(made, name or name_of(title or Path(build.name).stem), title, known)
-    _weights(made, checkpoint)
+    _weights(made, checkpoint, known)
     _input(made, root, told)
     if params:
         _from_json(made, build, params, known)
@@ -43,25 +48,29 @@ def draft(build: Document, params: Document | None, name: str, workspace: Worksp
     else:
         precision = "fp32"
     if precision == "int8":
-        _calibration(made, root, workspace)
+        _calibration(made, root, place.declared)
     made.remark("The file says nothing of how the model is judged: `evaluate:` is yours to write, docs/recipes.md says how.", "decode")
-    finish(made, known, told, workspace, precision)
+    finish(made, known, told, place.declared, precision)
     return made
 
 
-def _weights(made: Draft, checkpoint: Cursor) -> None:
+def _weights(made: Draft, checkpoint: Cursor, known: Architecture) -> None:
     path = checkpoint.text()
-    file = file_of(path) if path else "weights.pth"
+    file, reader = file_of(path) if path else "weights.pth", "onnx" if known.model["type"] == "onnx" else "pth"
     made.data["weights"] = [
         {
             "type": "file",
             "files": [{"name": file, "path": made.take(checkpoint, "weights[0].files[0].path") if path else "", "hash": "none"}],
-            "reader": {"type": "pth", "file": file},
+            "reader": {"type": reader, "file": file},
         }
     ]
     if not path:
         made.remark("CHANGE: the file names no checkpoint.", "weights")
-    elif not path.endswith((".pth", ".pt")):
+    elif reader == "onnx" and not path.endswith(".onnx"):
+        made.remark(
+            f"CHANGE: {shown(file)} is no ONNX file: this network is known as a graph alone, so export it and give that.", "weights"
+        )
+    elif reader == "pth" and not path.endswith((".pth", ".pt")):
         text = f"CHANGE: {shown(file)} is no checkpoint of PyTorch: give the .pth that it was exported from, with its digest."
         made.remark(text, "weights")
     else:
