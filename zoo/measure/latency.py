@@ -29,7 +29,7 @@ SPREAD = 1.30
 """p90 / p50, of calls with equal shapes, above which they are noisy."""
 CROWD = 0.10
 """Others' work, in parts of the cores that we may use, above which the runs are noisy."""
-LONG = 20.0
+LONG = 6.0
 """Seconds after which a slow network need not reach its number of calls ..."""
 FEWEST = 10
 """... once it has made these."""
