@@ -326,3 +326,8 @@ def test_boxes_of_a_seeded_detector_are_no_boxes_and_other_failures_keep_their_w
         first = next(one for id in actions[JUDGED].reads.values() if (one := outcomes[id]).artifact is None)
         found = report(Outcome(actions[JUDGED], "blocked", error=first.error), outcomes)
         assert isinstance(found, Failure) and (found.word, found.message) == (word, message)
+
+
+def test_the_parity_of_a_pipeline_is_told_by_its_parts(judged: Small, zoo: Zoo) -> None:
+    (row,) = json.loads(zoo("build", "top_down", "--json").out)
+    assert row["parity"] == "detector: ok, equal; pose: ok, equal"

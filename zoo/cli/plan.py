@@ -9,7 +9,7 @@ import click
 from zoo.cli import options
 from zoo.licence import Purpose
 
-WORDS = {"known": "known, nothing to do", "to do": "will be done", "open": "open until the step before it has run"}
+WORDS = {"known": "nothing to do", "to do": "will be done", "open": "until the step before it has run"}
 
 
 @click.command("plan")

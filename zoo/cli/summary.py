@@ -23,13 +23,13 @@ def build_summary(session: Session, outcomes: Mapping[str, Outcome], recipes: Se
             compiled = outcomes.get(f"{recipe.name}/{target}/compile")
             if compiled is None:
                 continue
-            chain = [outcomes[id] for id in list(parities(recipe, target))[1::2] if id in outcomes]
+            chain = [(role, outcomes[id]) for id, role in list(parities(recipe, target).items())[1::2] if id in outcomes]
             rows.append(
                 {
                     "recipe": recipe.name,
                     "target": target,
                     "state": compiled.state,
-                    "parity": "; ".join(map(_parity, chain)) or _without(session, target, compiled),
+                    "parity": "; ".join(_parity(role, outcome) for role, outcome in chain) or _without(session, target, compiled),
                     "folder": relative(compiled.artifact.path) if compiled.artifact else "",
                     "error": compiled.error.message if compiled.error else "",
                 }
@@ -51,12 +51,13 @@ def build_summary(session: Session, outcomes: Mapping[str, Outcome], recipes: Se
     print_table(table)
 
 
-def _parity(outcome: Outcome) -> str:
-    """How far a target is from the original, in a few words."""
+def _parity(role: str, outcome: Outcome) -> str:
+    """How far a target is from the original, in a few words; of a pipeline's part, with its role."""
+    said = f"{role}: " if role else ""
     found = reports.read(outcome.artifact.path) if outcome.artifact else None
     if not isinstance(found, reports.Parity):
-        return outcome.state
-    return f"{'ok' if found.passed else 'FAILED'}, {found.worst.figure}"
+        return said + outcome.state
+    return f"{said}{'ok' if found.passed else 'FAILED'}, {found.worst.figure}"
 
 
 def _without(session: Session, target: str, compiled: Outcome) -> str:
