@@ -2,9 +2,9 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from zoo.steps.accuracy import DETECTIONS
 
 #: A call of the network with its input bound.
 Call = Callable[[], Any]
+Name = TypeVar("Name", bound=Hashable)
 
 
 def machine(threads: int) -> str:
@@ -56,13 +57,13 @@ def detections(outcomes: Mapping[str, Outcome], id: str) -> list[dict[str, objec
     return content
 
 
-def side_by_side(calls: Mapping[str, Call], rounds: int, block: int = 3) -> dict[str, list[float]]:
+def side_by_side(calls: Mapping[Name, Call], rounds: int, block: int = 3) -> dict[Name, list[float]]:
     """Seconds of a call of each in each of `rounds` rounds: one network after the other within a round, so that what the
     machine does meanwhile hits all alike. The first fifth is warm-up and left out.
 
     In its turn a network is called once untimed (its weights come back into the caches, the threads of the one before stop
     spinning), then `block` times, of which the median counts."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    times: dict[Name, list[float]] = {name: [] for name in calls}
     warm = max(1, rounds // 5)
     for turn in range(rounds + warm):
         for name, call in calls.items():
