@@ -12,6 +12,7 @@ import yaml
 from workspaces import annotate, person, picture
 
 from zoo.cli import run
+from zoo.measure.latency import FEWEST, LONG
 from zoo.models import OnnxGraph
 from zoo.recipe.model import Recipe
 from zoo.recipe.workspace import open_place, read_recipe
@@ -111,5 +112,6 @@ def test_human_pose_estimation_0001_reaches_both_published_protocols(
     figures = {cell["protocol"]["name"]: cell["figures"]["AP"] for cell in row["accuracy"]}
     assert figures == {"lightweight_openpose": pytest.approx(0.4467, abs=0.002), "open_model_zoo": pytest.approx(0.4262, abs=0.003)}
     assert {cell["images"] for cell in row["accuracy"]} == {97}
-    assert row["latency"]["timing"]["runs"] >= 50 and row["latency"]["timing"]["seconds"] >= 2
+    timing = row["latency"]["timing"]
+    assert timing["seconds"] >= 2 and timing["runs"] >= (50 if timing["seconds"] < LONG else FEWEST)
     assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in row["weights"]["sha256s"].values())
