@@ -28,6 +28,7 @@ from zoo.recipe.composite import Composite
 from zoo.recipe.model import Recipe, TargetOptions
 from zoo.steps import reports
 from zoo.steps import whole as whole_step
+from zoo.steps.latency import MeasureLatency
 from zoo.steps.whole import MeasureWhole, time_whole
 
 ROW = "tiny/onnxruntime-fp32"
@@ -40,12 +41,7 @@ WHOLE = "{dataset: coco_val2017, images: 2}"
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
-    """A workspace with images, in the current folder."""
-    small = Small.make(tmp_path)
-    small.images()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ZOO_WORKSPACE", raising=False)
-    return small
+    return Small.entered(tmp_path, monkeypatch)
 
 
 def opened(name: str = "tiny") -> tuple[Session, Any]:
@@ -58,7 +54,7 @@ def timed(name: str = "tiny", **wish: Any) -> dict[str, int]:
     """The id of each timing that is planned, and its batch."""
     session, recipe = opened(name)
     actions = plan(recipe, session.place, session.context, Wish(latency=True, **wish))
-    return {action.id: getattr(action.step, "batch") for action in actions if action.step.exclusive}  # noqa: B009
+    return {action.id: action.step.batch for action in actions if isinstance(action.step, MeasureLatency | MeasureWhole)}
 
 
 def test_a_network_is_timed_at_its_batch_and_each_further_one_once(small: Small) -> None:

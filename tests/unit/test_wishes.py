@@ -27,12 +27,7 @@ JUDGED = "both/onnxruntime-fp32/accuracy/coco_val2017/together"
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
-    """A workspace with images, in the current folder."""
-    small = Small.make(tmp_path)
-    small.images()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ZOO_WORKSPACE", raising=False)
-    return small
+    return Small.entered(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("command", "measured"), [("bench", {WHOLE}), ("eval", {WHOLE, JUDGED})])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 WORKSPACE = """\
 format: 1
@@ -173,6 +174,15 @@ class Small:
         (root / "recipes").mkdir(parents=True)
         (root / "zoo.yaml").write_text(WORKSPACE)
         small.recipe()
+        return small
+
+    @classmethod
+    def entered(cls, root: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
+        """A workspace with images, in the current folder."""
+        small = cls.make(root)
+        small.images()
+        monkeypatch.chdir(root)
+        monkeypatch.delenv("ZOO_WORKSPACE", raising=False)
         return small
 
     def copied(self, root: Path) -> Small:
