@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
@@ -151,6 +152,19 @@ def test_a_free_model_takes_other_sizes_and_batches(backend: Any, compiled: Any,
         for shape in ((24, 32, 1), (16, 48, 3)):
             found, wanted = runner({"data": image(*shape)}), compute(network, image(*shape))
             assert all(noise(found[name], wanted[name]) < 1e-10 for name in wanted)
+
+
+@every_runtime
+@pytest.mark.parametrize("streams", [1, 2])
+def test_calls_from_many_threads_at_once_each_get_their_own_outputs(backend: Any, compiled: Any, streams: int) -> None:
+    images = [image() + place for place in range(6)]
+    folder = compiled(backend)
+    with backend.open(folder, threads=1) as runner:
+        alone = [runner({"data": one}) for one in images]
+    with backend.open(folder, threads=2, streams=streams) as runner, ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            for found, wanted in zip(pool.map(lambda one: runner({"data": one}), images), alone, strict=True):
+                assert all(np.array_equal(found[name], wanted[name]) for name in wanted)
 
 
 @every_runtime

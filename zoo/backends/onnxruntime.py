@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
@@ -66,19 +67,21 @@ class OnnxRuntime(Choice, frozen=True, kw_only=True, tag="onnxruntime"):
         names = tuple(value.name for value in model.graph.output)
         publish(model_dir, out, Compiled(backend="onnxruntime", precision=precision, outputs=names))
 
-    def open(self, folder: Path, *, threads: int, shape: Mapping[str, Shape] | None = None, file: str = MODEL) -> Runner:
-        """Open the ONNX `file`, for one input `shape` only where given. Any folder that holds it will do. Raises StepFailed."""
-        return OnnxRuntimeRunner(folder, threads, shape, file)
+    def open(self, folder: Path, *, threads: int, streams: int = 1, shape: Mapping[str, Shape] | None = None, file: str = MODEL) -> Runner:
+        """Open the ONNX `file`, for one input `shape` only where given. Any folder that holds it will do. `streams` calls at once
+        share the `threads`. Raises StepFailed."""
+        return OnnxRuntimeRunner(folder, threads, streams, shape, file)
 
 
 class OnnxRuntimeRunner(Runner):
-    """An ONNX Runtime session."""
+    """An ONNX Runtime session. It serves several callers with one copy of the weights."""
 
-    def __init__(self, folder: Path, threads: int, shape: Mapping[str, Shape] | None = None, file: str = MODEL) -> None:
+    def __init__(self, folder: Path, threads: int, streams: int = 1, shape: Mapping[str, Shape] | None = None, file: str = MODEL) -> None:
         self._folder = folder
         self._file = file
         self._shape = shape
-        self._threads = threads
+        self._threads = max(1, threads // streams)
+        self._free = threading.BoundedSemaphore(streams)
         self._session = self._load(self._options())
         self.inputs = {value.name: _spec(value) for value in self._session.get_inputs()}
         self.outputs = {value.name: _spec(value) for value in self._session.get_outputs()}
@@ -119,7 +122,8 @@ class OnnxRuntimeRunner(Runner):
 
     def _run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         try:
-            return dict(zip(self.outputs, self._session.run(list(self.outputs), dict(feeds)), strict=True))
+            with self._free:
+                return dict(zip(self.outputs, self._session.run(list(self.outputs), dict(feeds)), strict=True))
         except Exception as error:  # ONNX Runtime's own errors have no common base
             raise StepFailed(
                 f"ONNX Runtime stopped: {error}", f"fed {', '.join(f'{name} {array.shape}' for name, array in feeds.items())}"

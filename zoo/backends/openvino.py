@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -77,17 +78,18 @@ class OpenVino(Choice, frozen=True, kw_only=True, tag="openvino"):
         names = tuple(value.name for value in graph.graph.output)
         publish(model_dir, out, Compiled(backend="openvino", precision=precision, outputs=names))
 
-    def open(self, folder: Path, *, threads: int, shape: Mapping[str, Shape] | None = None) -> Runner:
-        """Open the IR in the precision that it was compiled for, for one input `shape` only where given.
+    def open(self, folder: Path, *, threads: int, streams: int = 1, shape: Mapping[str, Shape] | None = None) -> Runner:
+        """Open the IR in the precision that it was compiled for, for one input `shape` only where given. `streams` calls at once
+        share the `threads`.
 
         Raises StepFailed, and MissingTool where OpenVINO is not installed."""
-        return OpenVinoRunner(folder, threads, shape)
+        return OpenVinoRunner(folder, threads, streams, shape)
 
 
 class OpenVinoRunner(Runner):
     """A model that OpenVINO compiled for this machine."""
 
-    def __init__(self, folder: Path, threads: int, shape: Mapping[str, Shape] | None = None) -> None:
+    def __init__(self, folder: Path, threads: int, streams: int = 1, shape: Mapping[str, Shape] | None = None) -> None:
         ov = require("openvino")
         record = read_record(folder)
         if record.precision not in HINTS:
@@ -95,8 +97,8 @@ class OpenVinoRunner(Runner):
         properties = {
             "INFERENCE_PRECISION_HINT": HINTS[record.precision],
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": streams,
+            "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
         }
         try:
             core = ov.Core()
@@ -107,7 +109,9 @@ class OpenVinoRunner(Runner):
             raise StepFailed(
                 f"OpenVINO does not open the model: {_first(error)}", "build it again, with this version of OpenVINO"
             ) from error
-        self._request = self._compiled.create_infer_request()
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(streams):
+            self._requests.put(self._compiled.create_infer_request())
         self._ports = {name: self._compiled.output(name) for name in record.outputs}
         self.inputs = {port.get_any_name(): _spec(port) for port in self._compiled.inputs}
         self.outputs = {name: _spec(port) for name, port in self._ports.items()}
@@ -125,16 +129,19 @@ class OpenVinoRunner(Runner):
 
     def close(self) -> None:
         """Give the compiled model back."""
-        del self._request, self._ports, self._compiled
+        del self._requests, self._ports, self._compiled
 
     def _run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        request = self._requests.get()
         try:
-            results = self._request.infer(dict(feeds), share_inputs=True, share_outputs=True)
+            results = request.infer(dict(feeds), share_inputs=True, share_outputs=True)
+            # the request's own memory is written again by the next call
+            return {name: np.array(results[port]) for name, port in self._ports.items()}
         except RuntimeError as error:
             given = ", ".join(f"{name} {array.shape}" for name, array in feeds.items())
             raise StepFailed(f"OpenVINO stopped: {_first(error)}", f"fed {given}") from error
-        # the request's own memory is written again by the next call
-        return {name: np.array(results[port]) for name, port in self._ports.items()}
+        finally:
+            self._requests.put(request)
 
 
 def _reshape(ov: Any, model: Any, axes: Mapping[str, tuple[int | None, ...]]) -> None:

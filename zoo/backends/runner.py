@@ -40,6 +40,7 @@ class TensorSpec:
 class Runner(ABC):
     """An opened model: a context manager; call it with {input: array} to get {output: array}.
 
+    It may be called from several threads at once: as many calls as it was opened with streams run together, the others wait.
     What comes out belongs to the caller: the next call does not write into it."""
 
     inputs: Mapping[str, TensorSpec]

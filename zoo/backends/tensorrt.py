@@ -64,8 +64,10 @@ class TensorRt(Choice, frozen=True, kw_only=True, tag="tensorrt"):
         names = tuple(value.name for value in model.graph.output)
         publish(model_dir, out, Compiled(backend="tensorrt", precision=precision, outputs=names))
 
-    def open(self, folder: Path, *, threads: int, shape: Mapping[str, Shape] | None = None) -> Runner:
-        """Open model.engine on the GPU; `threads` change nothing there. Raises StepFailed, and MissingTool without TensorRT or GPU."""
+    def open(self, folder: Path, *, threads: int, streams: int = 1, shape: Mapping[str, Shape] | None = None) -> Runner:
+        """Open model.engine on the GPU; `threads` change nothing there, and calls take turns whatever the `streams`.
+
+        Raises StepFailed, and MissingTool without TensorRT or GPU."""
         from zoo.backends.tensorrt_runner import TensorRtRunner
 
         trt = require("tensorrt")

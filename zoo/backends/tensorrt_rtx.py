@@ -57,6 +57,6 @@ class TensorRtRtx(Choice, frozen=True, kw_only=True, tag="tensorrt_rtx"):
         names = tuple(value.name for value in model.graph.output)
         publish(model_dir, out, Compiled(backend="tensorrt_rtx", precision=precision, outputs=names))
 
-    def open(self, folder: Path, *, threads: int, shape: Mapping[str, Shape] | None = None) -> Runner:
+    def open(self, folder: Path, *, threads: int, streams: int = 1, shape: Mapping[str, Shape] | None = None) -> Runner:
         """Always StepFailed: such a row says "built with TensorRT-RTX, not run"."""
         raise StepFailed("TensorRT-RTX engines are built here and not run", "the target `tensorrt` runs, on a machine with a GPU")

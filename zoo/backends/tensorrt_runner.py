@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
@@ -50,6 +51,7 @@ class TensorRtRunner(Runner):
         if self._context is None:
             raise StepFailed("TensorRT has no memory for the engine on this GPU", "build the target for a smaller `batch:` or `shape:`")
         self._stream = Stream()
+        self._turn = threading.Lock()
         self._memory: dict[str, Any] = {}
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         fed = [name for name in names if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
@@ -73,6 +75,10 @@ class TensorRtRunner(Runner):
         del self._context, self._engine, self._runtime
 
     def _run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        with self._turn:  # the context's bindings are one call's
+            return self._execute(feeds)
+
+    def _execute(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         for name, array in feeds.items():
             least, _, greatest = (tuple(bound) for bound in self._bounds[name])
             if not all(low <= size <= high for low, size, high in zip(least, array.shape, greatest, strict=True)):
