@@ -15,6 +15,7 @@ from zoo.boxes import Boxes, DetectorBoxes
 from zoo.context import Context
 from zoo.datasets import Dataset
 from zoo.edits import Edit, Rename
+from zoo.edits.fold_preprocess import left_outside
 from zoo.engine.action import Action
 from zoo.engine.wish import Plan, Wish
 from zoo.models import OnnxGraph
@@ -286,8 +287,13 @@ def left_out(recipe: Recipe, workspace: Workspace) -> tuple[Dataset, ...]:
 
 
 def judged_in(recipe: Recipe, target: Target, options: TargetOptions) -> list[Evaluation]:
-    """The protocols that a target can be judged in: one of a fixed height and width only where all its inputs have that size."""
-    return [one for one in recipe.evaluate if not options.shape or takes(options.shape, part(recipe, target, one))]
+    """The protocols that a target can be judged in: one of a fixed height and width only where all its inputs have that size, one
+    that is fed uint8 only where these are whole levels."""
+    fed = left_outside(recipe.preprocess, (*recipe.edits, *options.edits))
+    ways = [(one, part(recipe, target, one)) for one in recipe.evaluate]
+    return [
+        one for one, used in ways if (not options.shape or takes(options.shape, used)) and not fed.with_fit(used.fit, used.order).lost()
+    ]
 
 
 def takes(shape: tuple[int, int], used: Part) -> bool:

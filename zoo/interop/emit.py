@@ -14,7 +14,8 @@ import yaml
 from zoo.calibrators import Calibrator, Entropy, MinMax, Percentile
 from zoo.context import Context
 from zoo.datasets import Photos
-from zoo.edits import FoldPreprocess, Rename
+from zoo.edits import Rename
+from zoo.edits.fold_preprocess import left_outside
 from zoo.errors import StepFailed, UsageError
 from zoo.interop import process_ops
 from zoo.pose import vdsp_writer
@@ -43,11 +44,10 @@ class Fed:
 def fed(recipe: Recipe, target: str | None = None) -> Fed:
     """What a target is fed, or without one what all are that change nothing."""
     options = (recipe.targets[target] if target else None) or TargetOptions()
-    name, preprocess = recipe.export.input, recipe.preprocess
-    for edit in (*recipe.edits, *options.edits):
-        if isinstance(edit, FoldPreprocess):
-            preprocess = preprocess.folded()
-        elif isinstance(edit, Rename):
+    edits = (*recipe.edits, *options.edits)
+    name, preprocess = recipe.export.input, left_outside(recipe.preprocess, edits)
+    for edit in edits:
+        if isinstance(edit, Rename):
             name = edit.names.get(name, name)
     given = preprocess.fit.size
     return Fed(name, preprocess, (given[1], given[0]) if given else None, options.batch or 1)

@@ -14,7 +14,7 @@ from zoo.pipelines.estimator import Image, OneNetwork, Stopwatch, Turning, fixed
 from zoo.pose.geometry import Affine, Turn, View, turned
 from zoo.pose.keypoints import Poses
 from zoo.pose.people import People
-from zoo.pose.preprocess import check_image
+from zoo.pose.preprocess import Tensor, check_image
 
 if TYPE_CHECKING:
     from zoo.pose.decoders.crops import Found
@@ -85,7 +85,7 @@ class CropEstimator(OneNetwork):
                 for one, mine in ((one, owners == index) for index, one in enumerate(given))
             ]
 
-    def _outputs(self, tensor: NDArray[np.float32]) -> Outputs:
+    def _outputs(self, tensor: Tensor) -> Outputs:
         """Tensor (n, 3, h, w) -> outputs (n, ...), averaged with those of its mirror image where `flip`."""
         outputs = run(self.runner, tensor, self.batch)
         if not self.flip:
@@ -128,7 +128,7 @@ class CropEstimator(OneNetwork):
         return np.full((count, keypoints, 2), np.nan), np.zeros((count, keypoints)), np.zeros(count)
 
 
-def _turned(crop: NDArray[np.float32], turn: Turn) -> NDArray[np.float32]:
+def _turned(crop: Tensor, turn: Turn) -> Tensor:
     """(3, h, w), turned clockwise."""
     return turned(crop.transpose(1, 2, 0), turn).transpose(2, 0, 1)
 

@@ -17,7 +17,7 @@ from zoo.backends.runner import Runner
 from zoo.errors import StepFailed, ZooError
 from zoo.pose.geometry import Affine, Turn, View, turned
 from zoo.pose.keypoints import Poses
-from zoo.pose.preprocess import Preprocess
+from zoo.pose.preprocess import Preprocess, Tensor
 from zoo.pose.skeletons import SKELETONS, Skeleton
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def fixed_batch(runner: Runner) -> int | None:
     return next(iter(runner.inputs.values())).shape[0]
 
 
-def run(runner: Runner, tensor: NDArray[np.float32], batch: int) -> dict[str, NDArray[Any]]:
+def run(runner: Runner, tensor: Tensor, batch: int) -> dict[str, NDArray[Any]]:
     """The outputs (n, ...) of `tensor` (n, 3, h, w), n > 0, in calls of its own batch, or at most `batch` where that is free."""
     name, fixed = next(iter(runner.inputs)), fixed_batch(runner)
     found = []
@@ -179,7 +179,7 @@ class Estimator(OneNetwork):
             return [self._decode(views[start : start + count]) for start in range(0, len(views), count)]
 
     @staticmethod
-    def _prepared(preprocess: Preprocess, image: Image, turn: Turn) -> tuple[NDArray[np.float32], Affine]:
+    def _prepared(preprocess: Preprocess, image: Image, turn: Turn) -> tuple[Tensor, Affine]:
         tensor, affine = preprocess.prepare(turned(image, turn) if turn else image)
         return tensor, affine.after(turn) if turn else affine
 
@@ -194,7 +194,7 @@ class Estimator(OneNetwork):
             raise StepFailed(f"{type(self.decode).__name__} decodes one scale at a time", "leave `scales:` away, or name another decoder")
         return self.decode.decode_views(views)
 
-    def _run(self, tensors: Sequence[NDArray[np.float32]]) -> list[dict[str, NDArray[Any]]]:
+    def _run(self, tensors: Sequence[Tensor]) -> list[dict[str, NDArray[Any]]]:
         """Each tensor's outputs, (1, ...) each, in the order of `tensors`; those of one shape share calls."""
         size = fixed_batch(self.runner) or self.batch
         alike: dict[tuple[int, ...], list[int]] = {}

@@ -20,15 +20,18 @@ from zoo.pose.geometry import Affine
 from zoo.record import Record
 
 Order = Literal["resize_then_normalize", "normalize_then_resize"]
+Dtype = Literal["float32", "uint8"]
 Positive = Annotated[float, Meta(gt=0)]
+#: (N, 3, h, w), in the type that the network takes
+Tensor = NDArray[np.float32 | np.uint8]
 #: pixels of an input: eight times what the largest of several scales asks of a photograph
 LARGEST = 1 << 23
 
-__all__ = ["Box", "Fit", "Order", "Preprocess"]
+__all__ = ["Box", "Dtype", "Fit", "Order", "Preprocess", "Tensor"]
 
 
 class Preprocess(Record, frozen=True, kw_only=True):
-    """8-bit BGR image -> (1, 3, H, W) float32 tensor, and where its pixels went."""
+    """8-bit BGR image -> (1, 3, H, W) tensor, and where its pixels went."""
 
     fit: Annotated[Fit, Meta(description="how the image is brought to the network's size")]
     colour: Annotated[Literal["bgr", "rgb"], Meta(description="order of the network's input channels")] = "bgr"
@@ -47,19 +50,39 @@ class Preprocess(Record, frozen=True, kw_only=True):
             " levels and clipped to 0..255; normalize_then_resize: fractions are resized, neither happens"
         ),
     ] = "resize_then_normalize"
+    dtype: Annotated[
+        Dtype,
+        Meta(
+            description="what the network is fed. float32; uint8: raw pixels, into a graph that casts and normalises by itself. Recipes"
+            " do not say it: the edit {type: fold_preprocess, input: uint8} makes such a graph"
+        ),
+    ] = "float32"
 
     @property
     def raw(self) -> bool:
         """Whether pixels go in as they are: BGR, 0..255, nothing subtracted or divided."""
         return self.colour == "bgr" and self.mean == (0.0, 0.0, 0.0) and self.std == (1.0, 1.0, 1.0)
 
-    def folded(self) -> Preprocess:
-        """What is left to do when channel order and normalisation are part of the network: raw BGR 0..255 goes in.
+    def folded(self, dtype: Dtype = "float32") -> Preprocess:
+        """What is left to do when channel order and normalisation are part of the network: raw BGR 0..255 goes in, as `dtype`.
 
         The order stays: what was resized in fractions still is, so normalising this tensor gives
         the other one up to float rounding.
         """
-        return msgspec.structs.replace(self, colour="bgr", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+        return msgspec.structs.replace(self, colour="bgr", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), dtype=dtype)
+
+    def lost(self) -> str:
+        """What an input of `dtype` cannot hold of this; empty where it holds all."""
+        if self.dtype == "float32":
+            return ""
+        if self.mean != (0.0, 0.0, 0.0) or self.std != (1.0, 1.0, 1.0):
+            return "a uint8 input holds pixels as they are, and these are normalised"
+        if self.order != "resize_then_normalize":
+            return f"a uint8 input holds whole levels 0..255, and the order {self.order} resizes fractions"
+        if not all(0 <= value <= 255 and value == int(value) for value in self.fit.border):
+            pad = ", ".join(f"{value:g}" for value in self.fit.border)
+            return f"a uint8 input holds whole levels 0..255, and the padding is {pad}"
+        return ""
 
     def with_fit(self, fit: Fit, order: Order | None = None) -> Preprocess:
         """The same input in another protocol's size, and in its order of resizing and normalising where given."""
@@ -70,24 +93,24 @@ class Preprocess(Record, frozen=True, kw_only=True):
         width, height = self.fit.affine(image_size).input
         return height, width
 
-    def prepare(self, image: NDArray[np.uint8], box: NDArray[Any] | None = None) -> tuple[NDArray[np.float32], Affine]:
-        """`image` (H, W, 3) 8-bit BGR -> the tensor (1, 3, h, w) float32 in `colour` order, and its `Affine`.
+    def prepare(self, image: NDArray[np.uint8], box: NDArray[Any] | None = None) -> tuple[Tensor, Affine]:
+        """`image` (H, W, 3) 8-bit BGR -> the tensor (1, 3, h, w) of `dtype` in `colour` order, and its `Affine`.
 
         `box` (4,) x1, y1, x2, y2 in pixels is what a fit of boxes looks at; it takes the whole image where there is none. The
         image is only read. Raises ZooError when it is no such array, when it is a strip whose input would have more than
-        `LARGEST` pixels, or when a box is given to a fit that looks at whole images.
+        `LARGEST` pixels, when a box is given to a fit that looks at whole images, or when `dtype` cannot hold what comes out.
         """
         affine = self._affine(image, box)
-        tensor = np.empty((1, 3, *affine.input[::-1]), np.float32)
+        tensor = np.empty((1, 3, *affine.input[::-1]), self.dtype)
         self._fill(tensor[0], image, affine)
         return tensor, affine
 
-    def prepare_crops(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float32], list[Affine]]:
+    def prepare_crops(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[NDArray[Any]]) -> tuple[Tensor, list[Affine]]:
         """The same for N crops in one tensor (N, 3, h, w): box i is cut out of image i. Raises ZooError as `prepare` does."""
         if not isinstance(self.fit, Box):
             raise ZooError("this preprocessing looks at whole images and was given boxes", "leave the boxes away, or crop the images")
         affines = [self._affine(image, box) for image, box in zip(images, boxes, strict=True)]
-        tensor = np.empty((len(affines), 3, self.fit.height, self.fit.width), np.float32)
+        tensor = np.empty((len(affines), 3, self.fit.height, self.fit.width), self.dtype)
         for crop, image, affine in zip(tensor, images, affines, strict=True):
             self._fill(crop, image, affine)
         return tensor, affines
@@ -99,6 +122,10 @@ class Preprocess(Record, frozen=True, kw_only=True):
     def _affine(self, image: NDArray[np.uint8], box: NDArray[Any] | None) -> Affine:
         """Where the image, or a box of it, goes; `prepare` says what is refused."""
         check_image(image)
+        if lost := self.lost():
+            raise ZooError(
+                lost, "resize 8-bit pixels (`order: resize_then_normalize`) and pad with whole levels, or fold with `input: float32`"
+            )
         size = (image.shape[1], image.shape[0])
         if isinstance(self.fit, Box):
             return self.fit.affine(size, box)
@@ -111,7 +138,7 @@ class Preprocess(Record, frozen=True, kw_only=True):
             raise ZooError(what, f"more than {LARGEST} pixels take the machine's memory: crop it, or use a fit of fixed size")
         return affine
 
-    def _fill(self, tensor: NDArray[np.float32], image: NDArray[np.uint8], affine: Affine) -> None:
+    def _fill(self, tensor: Tensor, image: NDArray[np.uint8], affine: Affine) -> None:
         """Write one input (3, h, w)."""
         channels = (0, 1, 2) if self.colour == "bgr" else (2, 1, 0)
         left, top, across, down = affine.content
@@ -122,7 +149,7 @@ class Preprocess(Record, frozen=True, kw_only=True):
         if across and down:  # a box may lie beside the image
             self._write([plane[inside] for plane in tensor], image, affine, channels)
 
-    def _write(self, planes: list[NDArray[np.float32]], image: NDArray[np.uint8], affine: Affine, channels: tuple[int, ...]) -> None:
+    def _write(self, planes: list[Tensor], image: NDArray[np.uint8], affine: Affine, channels: tuple[int, ...]) -> None:
         """Write the three planes of `affine.content`, in `colour` order (`channels`: where each is found in BGR)."""
         import cv2
 
@@ -135,6 +162,10 @@ class Preprocess(Record, frozen=True, kw_only=True):
                 plane[:] = resized[..., channel]
             return
         split = cv2.split(self.fit.resize(image, affine))
+        if self.dtype == "uint8":
+            for plane, channel in zip(planes, channels, strict=True):
+                plane[:] = split[channel]
+            return
         for plane, channel, table in zip(planes, channels, _tables(self), strict=True):
             cv2.LUT(split[channel], table, plane)
 

@@ -67,7 +67,9 @@ def nearest(preprocess: Preprocess, size: tuple[int, int] | None = None) -> tupl
         near = structs.replace(near, place="center", pad=whole)
     if preprocess.order != "resize_then_normalize":
         reasons.append("order normalize_then_resize (it resizes 8-bit pixels)")
-    return reasons, structs.replace(preprocess, fit=near, order="resize_then_normalize")
+    if preprocess.dtype != "float32":
+        reasons.append(f"an input of {preprocess.dtype} (what it gives is normalised, in float)")
+    return reasons, structs.replace(preprocess, fit=near, order="resize_then_normalize", dtype="float32")
 
 
 def text(preprocess: Preprocess, size: tuple[int, int] | None = None) -> str:

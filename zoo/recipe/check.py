@@ -17,6 +17,7 @@ from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS
 from zoo.recipe.boxed import boxed
 from zoo.recipe.faults import Fault, misnamed, protocols, unknown
+from zoo.recipe.inputs import inputs
 from zoo.recipe.model import Recipe, Scales, Turns, Workspace
 from zoo.recipe.sizes import channels, fixed_sizes, shapes
 from zoo.recipe.sound import UNSOUND, Unsound, evaluations
@@ -182,5 +183,5 @@ def _outputs(outputs: Mapping[str, int | None], edits: Sequence[Edit]) -> dict[s
 
 #: each in turn; one that needs a part which has a fault of its own says what it knows by then
 CHECKS: tuple[Callable[[Recipe, Workspace], Iterator[Fault]], ...] = (
-    _targets, _calibration, channels, shapes, fixed_sizes, _weights, _decoding, _scales, _turns, boxed, _evaluate,
+    _targets, _calibration, channels, shapes, fixed_sizes, inputs, _weights, _decoding, _scales, _turns, boxed, _evaluate,
 )  # fmt: skip

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from zoo.boxes import Boxes
@@ -14,10 +13,10 @@ from zoo.context import Context
 from zoo.datasets import Dataset
 from zoo.datasets.images import Images, Sample
 from zoo.errors import StepFailed
-from zoo.pose.preprocess import Preprocess
+from zoo.pose.preprocess import Preprocess, Tensor
 from zoo.record import Record
 
-Feeds = dict[str, NDArray[np.float32]]
+Feeds = dict[str, Tensor]
 Look = tuple[Sample, NDArray[Any] | None]
 """An image, and the box (4,) in it that is looked at; None: all of it."""
 

@@ -7,12 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from zoo.calibrators import Calibrator
 from zoo.context import Context
 from zoo.machine import vnni
+from zoo.pose.preprocess import Tensor
 from zoo.steps.bundle import MODEL, Bundle
 from zoo.steps.images import Views
 from zoo.steps.step import Step
@@ -71,7 +69,7 @@ class Int8(Step, frozen=True, kw_only=True, tag="int8"):
         # without VNNI the sum of two u8 x s8 products saturates in 16 bits
         return self.scheme == "u8s8" and not vnni()
 
-    def _feeds(self, bundle: Bundle, given: Mapping[str, Path], context: Context) -> Iterator[Mapping[str, NDArray[np.float32]]]:
+    def _feeds(self, bundle: Bundle, given: Mapping[str, Path], context: Context) -> Iterator[Mapping[str, Tensor]]:
         images, looks = self.views.open(given, context)
         if len(looks) > self.images:
             looks = random.Random(self.seed).sample(looks, self.images)

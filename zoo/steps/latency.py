@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from zoo.backends import Backend
 from zoo.context import Context
@@ -16,6 +15,7 @@ from zoo.machine import describe
 from zoo.measure.isolated import run_isolated
 from zoo.measure.latency import measure
 from zoo.pose.fits import Box, Fit, Stretch
+from zoo.pose.preprocess import Tensor
 from zoo.steps import reports
 from zoo.steps.bundle import preprocess
 from zoo.steps.images import Views
@@ -53,7 +53,7 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
         """The whole machine, the threads, the images' digest."""
         return {"machine": describe(), "threads": context.threads, **self.views.facts(context)}
 
-    def batches(self, given: Mapping[str, Path], context: Context) -> list[NDArray[np.float32]]:
+    def batches(self, given: Mapping[str, Path], context: Context) -> list[Tensor]:
         """What is bound in turn, (batch, 3, height, width) each; reads what `run` reads."""
         ready = preprocess(given["compiled"])
         ready = ready.with_fit(self._fit(ready.fit))
@@ -67,7 +67,7 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
         return Stretch(width=self.width, height=self.height)
 
 
-def batched(tensors: Sequence[NDArray[np.float32]], batch: int) -> list[NDArray[np.float32]]:
+def batched(tensors: Sequence[Tensor], batch: int) -> list[Tensor]:
     """IMAGES batches of one tensor (1, ...) each, or two of more: they lie in the memory that is measured.
 
     Each begins with another tensor, so that they differ however few there are; a short list begins again."""
@@ -75,9 +75,7 @@ def batched(tensors: Sequence[NDArray[np.float32]], batch: int) -> list[NDArray[
     return [np.concatenate([tensors[(start + place) % len(tensors)] for place in range(batch)]) for start in range(count)]
 
 
-def time_network(
-    backend: Backend, compiled: Path, batches: list[NDArray[np.float32]], seconds: float, runs: int, *, context: Context
-) -> Timed:
+def time_network(backend: Backend, compiled: Path, batches: list[Tensor], seconds: float, runs: int, *, context: Context) -> Timed:
     """Open the model at the batches' shape and time it; runs in a process of its own."""
     shape = batches[0].shape
     with backend.open(compiled, threads=context.threads, shape={"": shape}) as runner:
