@@ -1,6 +1,7 @@
 """The PAF decoder: equal to the originals on their own maps, harmless on any others."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +243,7 @@ def test_a_candidate_is_in_one_limb_of_a_kind() -> None:
     candidates = Candidates(points, np.ones(4), np.array([0, 0, 2, 4] + [4] * 15))
     pafs = np.zeros((10, 30, 38), np.float32)
     pafs[..., 12] = 1
-    ((_, (a, b, _)),) = connect(candidates, [Limb(1, 2, 12)], WholeField(pafs), LimbScoring())
+    ((_, (a, b, _)),) = connect(candidates, [Limb(1, 2, 12)], partial(LimbScoring().score, field=WholeField(pafs)))
     assert sorted(zip(a.tolist(), b.tolist(), strict=True)) == [(0, 2), (1, 3)]
 
 

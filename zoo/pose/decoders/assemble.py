@@ -46,37 +46,42 @@ Assemble = Callable[[Candidates, Sequence[tuple[Limb, Connections]], int], Assem
 def attach(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], keypoints: int) -> Assembled:
     """Each limb goes to the person who has its start; where nobody has, it begins a new person. Two people never become one.
 
-    Relies on limbs that form a tree (see limbs.py): so an id has one owner and a limb's connections can be placed all at once.
+    Relies on limbs that form a tree (see limbs.py): so an id has one owner, and limbs that fill gaps come last.
     Source: Lightweight OpenPose, `group_keypoints`.
     """
-    ids = np.full((0, keypoints), -1, dtype=np.intp)
-    scores, counts = np.zeros(0), np.zeros(0, dtype=np.intp)
-    owner = np.full(len(candidates), -1, dtype=np.intp)
+    values = candidates.scores.tolist()
+    people: list[list[int]] = []
+    scores: list[float] = []
+    counts: list[int] = []
+    owner = [-1] * len(candidates)
     for limb, (a, b, found) in connected:
-        if limb.fills_gaps:
-            _fill(ids, limb, a, b)
-            continue
-        mine = owner[a] >= 0
-        person = owner[a[mine]]
-        ids[person, limb.b] = b[mine]
-        scores[person] += candidates.scores[b[mine]] + found[mine]
-        counts[person] += 1
-        new = np.full((int((~mine).sum()), keypoints), -1, dtype=np.intp)
-        new[:, limb.a], new[:, limb.b] = a[~mine], b[~mine]
-        owner[a[~mine]] = len(ids) + np.arange(len(new))
-        owner[b] = owner[a]
-        ids = np.concatenate([ids, new])
-        scores = np.concatenate([scores, candidates.scores[a[~mine]] + candidates.scores[b[~mine]] + found[~mine]])
-        counts = np.concatenate([counts, np.full(len(new), 2, dtype=np.intp)])
-    return Assembled(ids, scores, counts)
+        for start, end, score in zip(a.tolist(), b.tolist(), found.tolist(), strict=True):
+            person = owner[start]
+            if limb.fills_gaps:
+                _fill(people, limb, (person, owner[end]), (start, end))
+            elif person < 0:
+                owner[start] = owner[end] = len(people)
+                people.append([-1] * keypoints)
+                people[-1][limb.a], people[-1][limb.b] = start, end
+                scores.append(values[start] + values[end] + score)
+                counts.append(2)
+            else:
+                owner[end] = person
+                people[person][limb.b] = end
+                scores[person] += values[end] + score
+                counts[person] += 1
+    ids = np.array(people, dtype=np.intp).reshape(-1, keypoints)
+    return Assembled(ids, np.array(scores), np.array(counts, dtype=np.intp))
 
 
-def _fill(ids: NDArray[np.intp], limb: Limb, a: NDArray[np.intp], b: NDArray[np.intp]) -> None:
-    for start, end in zip(a, b, strict=True):
-        has_start, has_end = ids[:, limb.a] == start, ids[:, limb.b] == end
-        lacks_start, lacks_end = ids[:, limb.a] < 0, ids[:, limb.b] < 0
-        ids[has_start & lacks_end, limb.b] = end
-        ids[has_end & lacks_start, limb.a] = start
+def _fill(people: list[list[int]], limb: Limb, owners: tuple[int, int], ends: tuple[int, int]) -> None:
+    """Give each end to the owner of the other who lacks it."""
+    (first, second), (start, end) = owners, ends
+    lacks_start = second >= 0 and people[second][limb.a] < 0
+    if first >= 0 and people[first][limb.b] < 0:
+        people[first][limb.b] = end
+    if lacks_start:
+        people[second][limb.a] = start
 
 
 def merge(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], keypoints: int) -> Assembled:

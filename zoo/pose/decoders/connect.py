@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple
 
@@ -17,6 +18,8 @@ from zoo.record import Record
 
 Points = NDArray[np.float64]
 Array = NDArray[np.float64]
+#: Places of the ends a, b (P, 2) and even channels (P,) -> scores (P,) and which of the pairs are limbs (P,).
+Score = Callable[[Points, Points, NDArray[np.intp]], tuple[Array, NDArray[np.bool_]]]
 #: Pairs that are scored together: a crowd's need not be in memory at once.
 TOGETHER = 1 << 14
 
@@ -54,6 +57,10 @@ class LimbScoring(Record, frozen=True, kw_only=True):
         ),
     ] = "none"
 
+    def probes(self) -> Sequence[int]:
+        """The samples that are read first: a limb passes at one of them at least, or else too few of its samples do."""
+        return _probes(self.samples, self.passed)
+
     def score(self, a: Points, b: Points, channel: NDArray[np.intp], field: Field) -> tuple[Array, NDArray[np.bool_]]:
         """a, b (P, 2) pixels x, y, channel (P,) of the field -> scores (P,) and which of the pairs are limbs (P,).
 
@@ -65,10 +72,8 @@ class LimbScoring(Record, frozen=True, kw_only=True):
         length = np.sqrt(vector[0] * vector[0] + vector[1] * vector[1])
         lines = np.concatenate([start, np.float32(1 / (self.samples - 1)) * vector, vector / (length + np.float32(1e-6))])
         with np.errstate(invalid="ignore", over="ignore"):  # fields may hold inf; a limb that reads one is none
-            # Most pairs of a crowd are of two people. So many of their samples may fail; where one more does, the others need not be read.
-            spare = int(np.count_nonzero(np.arange(self.samples + 1) / self.samples > self.passed)) - 1
-            some = np.arange(1, spare + 2) * self.samples // (spare + 2)
-            alive = np.flatnonzero((_along(lines, some, channel, field) > self.threshold).any(axis=-1))
+            # most pairs of a crowd are of two people
+            alive = np.flatnonzero((_along(lines, np.array(self.probes()), channel, field) > self.threshold).any(axis=-1))
             along = _along(lines[:, alive], np.arange(self.samples), channel[alive], field)
             counted = along > self.threshold
             count = counted.sum(axis=-1)
@@ -82,6 +87,12 @@ class LimbScoring(Record, frozen=True, kw_only=True):
         return scores, valid
 
 
+@cache
+def _probes(samples: int, passed: float) -> tuple[int, ...]:
+    spare = sum(count / samples > passed for count in range(samples + 1)) - 1
+    return tuple(i * samples // (spare + 2) for i in range(1, spare + 2))
+
+
 def _along(lines: NDArray[np.float32], samples: NDArray[np.intp], channel: NDArray[np.intp], field: Field) -> NDArray[np.float32]:
     """lines (6, P): x and y of start, step and direction -> (P, samples) projections of the field on the direction."""
     start_x, start_y, step_x, step_y, right, down = lines[:, :, None]
@@ -91,7 +102,7 @@ def _along(lines: NDArray[np.float32], samples: NDArray[np.intp], channel: NDArr
     return np.asarray(across * right + along * down)
 
 
-def connect(candidates: Candidates, limbs: Sequence[Limb], field: Field, scoring: LimbScoring) -> list[tuple[Limb, Connections]]:
+def connect(candidates: Candidates, limbs: Sequence[Limb], score: Score) -> list[tuple[Limb, Connections]]:
     """Of each kind of limb the best pair first, then the best of those whose ends are both still free."""
     firsts, sizes = candidates.starts, np.diff(candidates.starts)
     kind_a, kind_b, channels = np.array([(limb.a, limb.b, limb.channel) for limb in limbs]).T
@@ -104,12 +115,18 @@ def connect(candidates: Candidates, limbs: Sequence[Limb], field: Field, scoring
         kind = np.searchsorted(ends, pair, side="right")
         b, a = np.divmod(pair - begins[kind], sizes[kind_a[kind]])
         a, b = a + firsts[kind_a[kind]], b + firsts[kind_b[kind]]
-        scores, valid = scoring.score(candidates.points[a], candidates.points[b], channels[kind], field)
+        scores, valid = score(candidates.points[a], candidates.points[b], channels[kind])
         found.append((kind[valid], a[valid], b[valid], scores[valid]))
     kind, a, b, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    order = np.lexsort((scores, kind))
-    best = [order[first:last][::-1] for first, last in pairwise(np.searchsorted(kind[order], np.arange(len(limbs) + 1)))]
-    return [(limb, greedy(a[rows], b[rows], scores[rows])) for limb, rows in zip(limbs, best, strict=True)]
+    order = np.lexsort((scores, -kind))[::-1]
+    kind, scores = kind[order], scores[order]
+    # a candidate may be in one limb of each kind
+    first_id = kind * len(candidates)
+    a, b, scores = greedy(a[order] + first_id, b[order] + first_id, scores)
+    kind = a // max(len(candidates), 1)
+    a, b = a - kind * len(candidates), b - kind * len(candidates)
+    bounds = pairwise(np.searchsorted(kind, np.arange(len(limbs) + 1)).tolist())
+    return [(limb, Connections(a[i:j], b[i:j], scores[i:j])) for limb, (i, j) in zip(limbs, bounds, strict=True)]
 
 
 def greedy(a: NDArray[np.intp], b: NDArray[np.intp], scores: NDArray[np.float64]) -> Connections:

@@ -85,6 +85,13 @@ def over_image(maps: Maps, affine: Affine, factor: int) -> Maps:
     return np.asarray(cv2.resize(content, affine.image, interpolation=cv2.INTER_CUBIC), dtype=np.float32)
 
 
+def pixels_to_image(points: NDArray[np.float64], affine: Affine) -> NDArray[np.float64]:
+    """(N, 2) pixels x, y of the input -> pixels of the image, by their middles: where `over_image` has what was there."""
+    x, y, across, down = affine.content
+    step = np.array([affine.image[0] / across, affine.image[1] / down])
+    return np.asarray((points - (x - 0.5, y - 0.5)) * step - 0.5)
+
+
 def to_image(points: NDArray[np.float64], shape: tuple[int, int], affine: Affine) -> NDArray[np.float64]:
     """(N, 2) pixels x, y of maps of `shape` (h, w) that cover the whole input -> image pixels.
 

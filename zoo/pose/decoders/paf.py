@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 from zoo.errors import StepFailed
 from zoo.pose.decoders.assemble import Assemble, Assembled, attach, join, merge
 from zoo.pose.decoders.candidates import Candidates
-from zoo.pose.decoders.connect import LimbScoring, connect
+from zoo.pose.decoders.connect import LimbScoring, Score, connect
 from zoo.pose.decoders.fields import Field, ResampledField, WholeField
 from zoo.pose.decoders.gaussian import Gaussian
+from zoo.pose.decoders.lazy import Frame, SampledLimbs, find_peaks
 from zoo.pose.decoders.limbs import FIELDS, KEYPOINTS, OPENPOSE_18_LIMBS
-from zoo.pose.decoders.maps import Maps, check_one_image, enlarge, mean, over_image, pick_body, to_image
+from zoo.pose.decoders.maps import Maps, check_covers, check_one_image, enlarge, mean, over_image, pick_body, pixels_to_image, to_image
 from zoo.pose.decoders.peaks import FourNeighbours, Peaks
 from zoo.pose.decoders.resample import Resampled
 from zoo.pose.geometry import Affine, View
@@ -42,6 +44,9 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
 
     Several views of an image (scales) are averaged: its maps, laid over the image. Lightweight OpenPose's val.py does so;
     pytorch-openpose means to, but adds its running mean to itself.
+
+    With `resolution: lazy` the same thresholds hold and no map is made larger (lazy.py). It is a protocol of its own: peaks are those
+    of the network's cells, so plateaus of INT8 maps keep theirs, and fields are read bilinear.
     """
 
     skeleton: ClassVar[str] = "openpose_18"
@@ -52,6 +57,13 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
     over_image: Annotated[
         bool, Meta(description="Cut the padding off the enlarged maps and resize them to the image, bicubic: the keypoints are its pixels.")
     ] = True
+    resolution: Annotated[
+        Literal["full", "lazy"],
+        Meta(
+            description="full: the enlarged maps are made; lazy: they are computed only around maxima of the network's maps, and fields "
+            "are read along possible limbs alone, bilinear. Other figures, many times faster, one scale."
+        ),
+    ] = "full"
     peaks: Annotated[Peaks, Meta(description="How maxima are found.")] = FourNeighbours()
     limbs: Annotated[LimbScoring, Meta(description="How a limb between two keypoints is scored.")] = LimbScoring()
     assemble: Annotated[
@@ -69,6 +81,10 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
         Literal["pose", "pose_by_keypoints"],
         Meta(description="pose: keypoint and limb scores summed; pose_by_keypoints: that times (keypoints - 1), COCO having no neck."),
     ] = "pose_by_keypoints"
+
+    def __post_init__(self) -> None:
+        if self.resolution == "lazy" and not isinstance(self.peaks, FourNeighbours):
+            raise ValueError("resolution: lazy finds peaks in its own way, kept apart as four_neighbours says; name no other")
 
     def reads(self) -> dict[str, int]:
         """The fields that name outputs -> how many channels of that output are read."""
@@ -88,7 +104,10 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
         because the maps are not laid over the image.
         """
         candidates, people, shape = self.find(views)
-        points = candidates.points if self.over_image else to_image(candidates.points, shape, views[0].affine)
+        if self.resolution == "lazy" and self.over_image:
+            points = pixels_to_image(candidates.points, views[0].affine)
+        else:
+            points = candidates.points if self.over_image else to_image(candidates.points, shape, views[0].affine)
         points = points + self.offset
         if self.whole_pixels:
             points = np.trunc(points)
@@ -99,6 +118,9 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
         """What `decode_views` decides before coordinates are converted: all candidates and the people made of them, both in
         pixels of the maps that were searched, and the (height, width) of these."""
         picked = self._picked(views)
+        if self.resolution == "lazy" and isinstance(self.peaks, FourNeighbours):
+            planes = [np.ascontiguousarray(maps.transpose(2, 0, 1)) for (maps,) in picked]
+            return self._find_lazily(planes[0], planes[1], views[0].affine, self.peaks)
         if isinstance(self.peaks, Gaussian):  # it needs no map as large as the image
             heatmaps, pafs = ([self._resampled(maps, view.affine) for maps, view in zip(kind, views, strict=True)] for kind in picked)
             candidates = self.peaks.find(heatmaps)
@@ -108,14 +130,33 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
             whole, fields = (mean(self._enlarged(maps, view.affine) for maps, view in zip(kind, views, strict=True)) for kind in picked)
             candidates = self.peaks.find(whole)
             field, shape = WholeField(fields), whole.shape[:2]
-        connected = connect(candidates, OPENPOSE_18_LIMBS, field, self.limbs)
-        people = ASSEMBLE[self.assemble](candidates, connected, KEYPOINTS)
-        enough = (people.counts >= self.min_keypoints) & (people.scores / people.counts >= self.min_score)
-        return candidates, people.where(enough), shape
+        return candidates, self._people(candidates, partial(self.limbs.score, field=field)), shape
+
+    def _find_lazily(
+        self, heatmaps: Maps, pafs: Maps, affine: Affine, peaks: FourNeighbours
+    ) -> tuple[Candidates, Assembled, tuple[int, int]]:
+        """heatmaps (18, h, w), pafs (38, h, w) -> as `find`."""
+        shape = heatmaps.shape[1] * self.upsample, heatmaps.shape[2] * self.upsample
+        if self.over_image:
+            check_covers(heatmaps.transpose(1, 2, 0), affine, self.upsample)
+            _, _, across, down = affine.content
+            frame = Frame(self.upsample, affine.content, (affine.image[0] / across, affine.image[1] / down))
+        else:
+            frame = Frame(self.upsample, (0, 0, shape[1], shape[0]), (1, 1))
+        candidates = find_peaks(heatmaps, frame, peaks)
+        return candidates, self._people(candidates, SampledLimbs(pafs, self.upsample, self.limbs).score), shape
+
+    def _people(self, candidates: Candidates, score: Score) -> Assembled:
+        people = ASSEMBLE[self.assemble](candidates, connect(candidates, OPENPOSE_18_LIMBS, score), KEYPOINTS)
+        return people.where((people.counts >= self.min_keypoints) & (people.scores / people.counts >= self.min_score))
 
     def _picked(self, views: Sequence[View]) -> tuple[list[Maps], list[Maps]]:
         """The heatmaps and the part affinity fields of each view."""
         check_one_image(views)
+        if len(views) > 1 and self.resolution == "lazy":
+            raise StepFailed(
+                f"maps of {len(views)} scales have no common cells to be searched", "`resolution: full` averages them; or give one scale"
+            )
         if len(views) > 1 and not self.over_image:
             raise StepFailed(
                 f"maps of {len(views)} scales have no common size to be averaged at",

@@ -14,6 +14,7 @@ from zoo.pose.decoders.maps import Maps
 from zoo.pose.decoders.refine import direction
 from zoo.record import Choice
 
+Places = NDArray[np.intp] | NDArray[np.floating]
 Threshold = Annotated[float, Meta(description="A maximum of a heatmap below this is no keypoint.", ge=0)]
 
 
@@ -36,11 +37,12 @@ class FourNeighbours(Choice, frozen=True, kw_only=True, tag="four_neighbours"):
         value, y, x, kind = value[peak], y[peak], x[peak], kind[peak]
         order = np.lexsort((y, x, kind))
         value, y, x, kind = value[order], y[order], x[order], kind[order]
-        kept = np.flatnonzero(self._apart(x, y, kind))
+        kept = np.flatnonzero(self.apart(x, y, kind))
         kept = kept[strongest(value[kept], kind[kept], MOST)]
         return Candidates.of(x[kept], y[kept], value[kept], kind[kept], heatmaps.shape[2])
 
-    def _apart(self, x: NDArray[np.intp], y: NDArray[np.intp], kind: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def apart(self, x: Places, y: Places, kind: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """x, y and kind (M,) of maxima, sorted by kind and then x -> which of them are kept (M,)."""
         kept = np.ones(len(x), dtype=bool)
         # x never falls within a kind, so what i can remove ends where x or the kind has gone on too far
         wide = int(x.max(initial=0)) + int(self.distance) + 2
