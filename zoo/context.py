@@ -50,6 +50,8 @@ class Context:
     offline: bool = False
     threads: int = 1
     action: str = ""
+    partial: Path | None = None
+    """A folder of the action's own for what it has done so far: it outlives a run that was stopped, and goes when the action is done."""
     listener: Callable[[Progress], None] = _silent
     cancelled: threading.Event = field(default_factory=threading.Event)
 

@@ -12,17 +12,26 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import Generic, TypeVar
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
 
 from zoo.context import Context
 from zoo.errors import Cancelled
 from zoo.record import Record
 
 T = TypeVar("T")
+M = TypeVar("M", bound="Closing")
 R = TypeVar("R")
 
 #: how often a thread that waits looks whether the run was stopped, seconds
 GLANCE = 0.2
+
+
+class Closing(Protocol):
+    """What is closed after use."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
 
 
 class Layout(Record, frozen=True, kw_only=True):
@@ -147,6 +156,34 @@ def flow(items: Iterable[T], work: Callable[[T], R], *, workers: int, context: C
         line.stop()
         for thread in threads:
             thread.join()
+
+
+class Reopened(Generic[M]):
+    """A model that is opened anew for each layout, one at a time: a context manager; call it with a layout."""
+
+    def __init__(self, opening: Callable[[Layout], M]) -> None:
+        self._opening = opening
+        self._layout: Layout | None = None
+        self._model: M | None = None
+
+    def __call__(self, layout: Layout) -> M:
+        """The model for `layout`; the one before is closed."""
+        if self._model is None or layout != self._layout:
+            self.close()
+            self._model, self._layout = self._opening(layout), layout
+        return self._model
+
+    def close(self) -> None:
+        """Close what is open."""
+        model, self._model = self._model, None
+        if model is not None:
+            model.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
 
 
 class Settled(Record, frozen=True, kw_only=True):

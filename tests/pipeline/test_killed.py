@@ -174,3 +174,41 @@ def test_a_disk_on_which_nothing_fits_ends_in_4_and_not_in_a_bug(built: Small) -
     full = call(built, "build", "tiny", limit=0)
     assert full.returncode == 4 and "disk full" in full.stderr and "Traceback" not in full.stderr
     sound(built)
+
+
+JOURNAL = """
+import os, signal, sys
+from zoo.journal import Journal
+add, written = Journal.add, []
+def wrapped(self, name, value):
+    add(self, name, value)
+    written.append(name)
+    print("image", name, file=sys.stderr, flush=True)
+    if len(written) == {most}:
+        os.kill(os.getpid(), signal.{signal})
+Journal.add = wrapped
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGKILL", -signal.SIGKILL), ("SIGINT", 130)])
+def test_an_evaluation_that_is_stopped_goes_on_with_the_images_that_are_left(built: Small, name: str, status: int) -> None:
+    def evaluate(most: int) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-c", JOURNAL.format(most=most, signal=name) + ZOO, "eval", "tiny"]
+        return subprocess.run(command, cwd=built.root, env=environment(), capture_output=True, text=True, timeout=120, check=False)
+
+    def images(said: "subprocess.CompletedProcess[str]") -> set[str]:
+        return set(re.findall(r"^image (\d+)$", said.stderr, re.MULTILINE))
+
+    stopped = evaluate(2)
+    assert stopped.returncode == status, stopped.stderr
+    ended = evaluate(-1)
+    assert ended.returncode == 0, ended.stderr
+    assert len(images(stopped)) == 2 and len(images(ended)) == 1 and not images(stopped) & images(ended)
+    (row,) = [json.loads(path.read_text()) for path in (built.root / "results").rglob("*.json")]
+    assert row["accuracy"][0]["images"] == 3
+    assert not any((built.root / ".zoo/partial").iterdir())
+    whole = call(built, "eval", "tiny", "--again")
+    assert whole.returncode == 0
+    (again,) = [json.loads(path.read_text()) for path in (built.root / "results").rglob("*.json")]
+    assert again["accuracy"][0]["figures"] == row["accuracy"][0]["figures"]
+    sound(built)

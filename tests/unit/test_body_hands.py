@@ -216,7 +216,7 @@ class Fake:
 
     runners: Mapping[str, Runner]
 
-    def open(self, folder: Path, *, threads: int) -> Runner:
+    def open(self, folder: Path, *, threads: int, streams: int = 1) -> Runner:
         if folder.name not in self.runners:
             raise OSError(f"nothing lies in {folder.name}")
         return self.runners[folder.name]

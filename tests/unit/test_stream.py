@@ -143,12 +143,7 @@ def test_ctrl_c_ends_a_running_stream_at_once(tmp_path: Path) -> None:
         "for n in flow(iter(int, 1), lambda _: time.sleep(0.01), workers=2, context=context):\n    print('.', flush=True)\n"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    child = subprocess.Popen(
-        [sys.executable, script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    child = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
     assert child.stdout is not None
     child.stdout.readline()
     child.send_signal(signal.SIGINT)

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -162,11 +162,12 @@ def _carry_out(action: Action, inputs: Mapping[str, Outcome], store: Store, cont
             artifact, seconds = known[1], known[0].seconds
         else:
             state = "made"
-            artifact = _make(action, {role: a.path for role, a in found.items()}, store, context)
-            seconds = time.monotonic() - started
-            step = msgspec.json.decode(canonical(action.step))
-            tools = dict(versions(action.step.tools()))
-            store.record(name, Done(id=action.id, step=step, inputs=digests, tools=tools, seconds=seconds, artifact=artifact.digest))
+            with store.resumed(name) as partial:
+                artifact = _make(action, {role: a.path for role, a in found.items()}, store, replace(context, partial=partial))
+                seconds = time.monotonic() - started
+                step = msgspec.json.decode(canonical(action.step))
+                tools = dict(versions(action.step.tools()))
+                store.record(name, Done(id=action.id, step=step, inputs=digests, tools=tools, seconds=seconds, artifact=artifact.digest))
         verdict = action.step.verdict(artifact.path)
     except Cancelled as error:
         return Outcome(action, "failed", error=error)

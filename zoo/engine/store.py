@@ -3,6 +3,7 @@
     actions/<key>.json    what was done: step, inputs, tool versions, seconds, artifact digest
     objects/<digest>/     what came out
     working/<pid>-*/      what is being made; a dead process's folder is swept away
+    partial/<key>-<pid>/  what was done so far of what takes long; the next run that makes the same takes over a dead process's
 
 An object appears by one rename and an action by one replace, so a process that is killed at any moment
 leaves nothing half-made. Of two processes that make the same thing, one loses the race and only time.
@@ -54,6 +55,7 @@ class Store:
         self.actions = root / "actions"
         self.objects = root / "objects"
         self.working = root / "working"
+        self.partial = root / "partial"
         self.cache = root / "cache"
 
     def find(self, key: str) -> tuple[Done, Artifact] | None:
@@ -74,6 +76,18 @@ class Store:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+    @contextmanager
+    def resumed(self, key: str) -> Iterator[Path]:
+        """A folder (it may not be there yet) for what has been done so far of the action `key`. It stays where the work is
+        stopped, and holds what a process that was stopped has left there; it goes when the work is done."""
+        mine = self.partial / f"{key}-{os.getpid()}"
+        left = [path for path in self.partial.glob(f"{key}-*") if path != mine and not _alive(int(path.name.rpartition("-")[2]))]
+        if left and not mine.exists():
+            with suppress(OSError):  # another process took it over first: this one begins anew
+                left[0].rename(mine)
+        yield mine
+        shutil.rmtree(mine, ignore_errors=True)
 
     def publish(self, made: Path) -> Artifact:
         """Turn the folder `made` (inside a workplace) into an object. Raises StepFailed if it is empty."""
@@ -123,21 +137,24 @@ class Store:
     def collect(self, keep: Iterable[str], dry: bool = False) -> tuple[int, int]:
         """Remove the actions that are not in `keep` and the objects that no action names.
 
-        Returns (actions and objects removed, bytes freed)."""
+        Returns (actions, objects and what stopped runs left that were removed, bytes freed)."""
         kept = set(keep)
         records = self.records()
         unwanted = [self.actions / f"{key}.json" for key in records if key not in kept]
         needed = {done.artifact for key, done in records.items() if key in kept}
         loose = [path for path in sorted(self.objects.glob("*")) if path.name not in needed]
-        size = sum(_size(path) for path in [*unwanted, *loose])
+        stopped = [path for path in self.partial.glob("*-*") if not _alive(int(path.name.rpartition("-")[2]))]
+        size = sum(_size(path) for path in [*unwanted, *loose, *stopped])
         if not dry:
             for path in unwanted:
                 path.unlink(missing_ok=True)
+            for path in stopped:
+                shutil.rmtree(path, ignore_errors=True)
             for path in loose:
                 # out of the way in one rename: a killed gc must not leave half an object under its digest
                 with self.workplace() as place:
                     path.rename(place / path.name)
-        return len(unwanted) + len(loose), size
+        return len(unwanted) + len(loose) + len(stopped), size
 
     def verify(self) -> Iterator[tuple[Path, str]]:
         """Check every object against its digest and every action against its object: (path, fault) pairs."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,18 +17,51 @@ from zoo.datasets import Dataset, overlap
 from zoo.datasets.images import BadImage, Images, Sample
 from zoo.errors import StepFailed
 from zoo.files import write_bytes
+from zoo.journal import Journal
 from zoo.machine import describe, gpus, isa, versions
 from zoo.metrics import Metric
 from zoo.pipelines import Pipeline
-from zoo.pipelines.estimator import Image
+from zoo.pipelines.estimator import Image, PoseModel
 from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS
 from zoo.steps import reports
-from zoo.steps.part import ALONE, Part, images_together, open_model
+from zoo.steps.part import ALONE, Part, images_together, layouts_of, open_model
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
+from zoo.stream import Layout, Reopened, Settled, streamed
 
 DETECTIONS = "detections.json"
+FOUND = "found.jsonl"
+ENOUGH = 8
+"""Images that a rate is counted on."""
+
+
+@dataclass
+class Pace:
+    """How fast images became poses, once it was settled how the cores are shared out."""
+
+    settled: Settled | None = None
+    computed_in: str = ""
+    images: int = 0
+    started: float = 0.0
+    seconds: float = 0.0
+
+    def settle(self, settled: Settled) -> None:
+        """From here on images count."""
+        self.settled, self.started = settled, time.perf_counter()
+
+    def count(self, images: int) -> None:
+        """So many more are done."""
+        if self.settled:
+            self.images += images
+            self.seconds = time.perf_counter() - self.started
+
+    @property
+    def rate(self) -> float | None:
+        """Images a second; of too few images to count on after it was settled, what was measured to settle it; None of fewer still."""
+        if self.images >= ENOUGH:
+            return self.images / self.seconds
+        return max((rate for _, rate in self.settled.tried), default=None) if self.settled else None
 
 
 class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
@@ -74,8 +109,13 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         images = images.without(left_out).subset(self.limit)
         subset = self._subset(len(images), len(left_out))
         people = self.boxes.read(self.dataset, images, given.get("boxes"), context) if self.boxes else None
-        found, skipped, seconds, computed_in = self._find(given["compiled"], images, people, context)
-        ids = [sample.id for sample in images.samples if sample.name not in skipped]
+        with Journal((context.partial or out.parent) / FOUND) as journal:
+            pace = self._find(given["compiled"], images, people, journal, context)
+            # a journal that another run began may hold the same image twice
+            by_id = dict(journal)
+        skipped = [sample.name for sample in images.samples if by_id[sample.id] is None]
+        ids = [sample.id for sample in images.samples if by_id[sample.id] is not None]
+        found = [result for id in ids for result in by_id[id]]
         context.report("judging")
         figures = self.metric.evaluate(annotations, ids, found)
         write_bytes(out / DETECTIONS, msgspec.json.encode(found))
@@ -94,14 +134,15 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             images=len(ids),
             skipped=tuple(skipped),
             detections=len(found),
-            end_to_end_images_per_second=len(ids) / seconds if seconds else None,
+            end_to_end_images_per_second=pace.rate,
+            layout=str(pace.settled) if pace.settled else "",
             shortfalls=tuple(
                 reports.Shortfall(metric=name, value=figures.get(name, 0.0), least=least)
                 for name, least in self.gates.items()
                 if figures.get(name, 0.0) < least
             ),
             machine=describe(),
-            computed_in=computed_in,
+            computed_in=pace.computed_in,
             digests={"compiled": given["compiled"].name},
         )
         reports.write(report, out)
@@ -120,40 +161,51 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             return ""
         return "; ".join(f"{s.metric} {s.value:.4f} is under the promised {s.least:g}" for s in report.shortfalls)
 
-    def _find(
-        self, compiled: Path, images: Images, people: Mapping[int, Poses] | None, context: Context
-    ) -> tuple[list[dict[str, Any]], list[str], float, str]:
-        """What the metric judges, the images passed over, seconds without opening and warming up, and what was computed in."""
-        found: list[dict[str, Any]] = []
-        skipped: list[str] = []
+    def _find(self, compiled: Path, images: Images, people: Mapping[int, Poses] | None, journal: Journal, context: Context) -> Pace:
+        """Write what the metric judges into the journal, image by image; None for those passed over. Images that a run before
+        this one has written there are not run again."""
+        known = {id for id, _ in journal}
+        left = [sample for sample in images.samples if sample.id not in known]
         together = images_together(self.parts)
-        with open_model(compiled, self.parts, self.pipeline, context, batch=together) as model:
-            started = time.perf_counter()
-            for samples, read in self._read(images, together, skipped, context):
-                boxes = None if people is None else [people[sample.id] for sample in samples]
-                for sample, poses in zip(samples, model.many(read, boxes=boxes), strict=True):
-                    found += self.metric.results(poses, model.skeleton.name, sample.id)
-            return found, skipped, time.perf_counter() - started, model.computed_in
+        chunks = [left[start : start + together] for start in range(0, len(left), together)]
+        pace = Pace()
 
-    def _read(
-        self, images: Images, together: int, skipped: list[str], context: Context
-    ) -> Iterator[tuple[Sequence[Sample], Sequence[Image]]]:
-        """The images, so many at a time; the bad ones go into `skipped` where that is allowed."""
-        samples: list[Sample] = []
-        read: list[Image] = []
-        for sample in context.track(images.samples, f"evaluating on {self.dataset_name}", len(images.samples)):
+        def opening(layout: Layout) -> PoseModel:
+            return open_model(compiled, self.parts, self.pipeline, context, batch=together, streams=layout.streams)
+
+        with Reopened(opening) as opened:
+
+            def serving(layout: Layout) -> Callable[[Sequence[Sample]], list[tuple[int, Any]]]:
+                model = opened(layout)
+                return lambda chunk: self._found(model, images, chunk, people)
+
+            results = streamed(chunks, serving, layouts_of(self.parts, context), context=context, told=pace.settle, weight=len)
+            what, total = f"evaluating on {self.dataset_name}", len(images.samples)
+            context.report(what, len(known), total, "images")
+            with closing(results):
+                for done, chunk in enumerate(results, 1):
+                    for id, found in chunk:
+                        journal.add(id, found)
+                    pace.count(len(chunk))
+                    context.report(what, min(len(known) + done * together, total), total, "images")
+            pace.computed_in = opened(pace.settled.layout if pace.settled else Layout(streams=1, workers=1)).computed_in
+        return pace
+
+    def _found(
+        self, model: PoseModel, images: Images, chunk: Sequence[Sample], people: Mapping[int, Poses] | None
+    ) -> list[tuple[int, list[dict[str, Any]] | None]]:
+        """What is judged of each of a few images, by id; None where a bad one is passed over."""
+        read: dict[int, Image] = {}
+        for sample in chunk:
             try:
-                read.append(images.read(sample))
-                samples.append(sample)
+                read[sample.id] = images.read(sample)
             except BadImage:
                 if not self.skip_bad_images:
                     raise
-                skipped.append(sample.name)
-            if len(samples) == together:
-                yield samples, read
-                samples, read = [], []
-        if samples:
-            yield samples, read
+        poses = model.many(list(read.values()), boxes=None if people is None else [people[id] for id in read])
+        skeleton = model.skeleton.name
+        results = {id: self.metric.results(one, skeleton, id) for id, one in zip(read, poses, strict=True)}
+        return [(sample.id, results.get(sample.id)) for sample in chunk]
 
     def _present(self, context: Context) -> list[Dataset]:
         return [other for other in self.without if not other.absent(context)]

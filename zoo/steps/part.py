@@ -21,6 +21,7 @@ from zoo.pose.people import People
 from zoo.pose.preprocess import Fit, Order
 from zoo.record import Record
 from zoo.steps.bundle import preprocess
+from zoo.stream import Layout, layouts
 
 #: the role of a network that is alone: its artifact is not in a folder of its own
 ALONE = ""
@@ -43,10 +44,10 @@ class Part(Record, frozen=True, kw_only=True):
         """Whether it looks at boxes."""
         return isinstance(self.fit, Box)
 
-    def open(self, folder: Path, context: Context, *, name: str = "", batch: int = 1) -> PoseModel:
-        """Open the compiled model in `folder`; mean, deviation and colour are those that travel with it."""
+    def open(self, folder: Path, context: Context, *, name: str = "", batch: int = 1, streams: int = 1) -> PoseModel:
+        """Open the compiled model in `folder` for so many callers at once; mean, deviation and colour are those that travel with it."""
         ready = preprocess(folder).with_fit(self.fit, self.order)
-        runner = self.backend.open(folder, threads=context.threads)
+        runner = self.backend.open(folder, threads=context.threads, streams=streams)
         if self.of_boxes:
             return CropEstimator(runner, ready, self.decode, self.people, self.flip, self.turns, batch, name)
         return Estimator(runner, ready, self.decode, self.scales, self.turns, batch, name)
@@ -72,12 +73,23 @@ def images_together(parts: Mapping[str, Part]) -> int:
     return 8 if any(part.of_boxes for part in parts.values()) else 1
 
 
-def open_model(compiled: Path, parts: Mapping[str, Part], pipeline: Pipeline | None, context: Context, *, batch: int = 1) -> PoseModel:
-    """Open a compiled network (`parts` holds one, alone) or a pipeline (role -> part; each lies in the folder of its role)."""
+def layouts_of(parts: Mapping[str, Part], context: Context) -> tuple[Layout, ...]:
+    """The ways to share out the cores that are worth a try."""
+    if any(part.backend.gpu for part in parts.values()):
+        # its calls take turns, and the cores have nothing else to do than the rest
+        return (Layout(streams=1, workers=max(2, context.threads)),)
+    return layouts(context.threads)
+
+
+def open_model(
+    compiled: Path, parts: Mapping[str, Part], pipeline: Pipeline | None, context: Context, *, batch: int = 1, streams: int = 1
+) -> PoseModel:
+    """Open a compiled network (`parts` holds one, alone) or a pipeline (role -> part; each lies in the folder of its role), for
+    `streams` callers at once."""
     with ExitStack() as opened:
         estimators = {}
         for role, part in parts.items():
-            estimators[role] = part.open(compiled / role, context, name=role, batch=batch)
+            estimators[role] = part.open(compiled / role, context, name=role, batch=batch, streams=streams)
             opened.callback(estimators[role].close)
         model = pipeline.joined(estimators) if pipeline else estimators[ALONE]
         opened.pop_all()

@@ -203,7 +203,9 @@ class Accuracy(Choice, frozen=True, kw_only=True, tag="accuracy"):
     """Bad images that `--skip-bad-images` passed over."""
     detections: int
     end_to_end_images_per_second: float | None = None
-    """Reading, preparing, network and decoding; None where other work ran beside it."""
+    """Reading, preparing, network and decoding, overlapped; None where other work ran beside it."""
+    layout: str = ""
+    """How the cores were shared out between calls of the network and the rest, and what else was tried."""
     shortfalls: tuple[Shortfall, ...] = ()
     machine: Machine
     computed_in: str
