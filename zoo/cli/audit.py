@@ -7,13 +7,38 @@ from collections.abc import Sequence
 import click
 
 from zoo.cli import options
+from zoo.cli.claim import claim
 
 
-@click.command("audit")
+class Audit(click.Group):
+    """What is no command of its own is a path."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["files", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("audit", cls=Audit, subcommand_metavar="PATH... | claim --recipe RECIPE ...")
+def command() -> None:
+    """Say what is wrong with what others publish: files of their zoos, and throughputs.
+
+    \b
+      zoo audit foreign/                         the files of a tree; the same as `zoo audit files foreign/`
+      zoo audit claim --recipe lightweight_openpose --images-per-second 21030 --batch 32 --peak-tflops 100
+
+    Exit code 1 where something was found.
+    """
+
+
+command.add_command(claim)
+
+
+@command.command("files")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @options.as_json
-def command(paths: Sequence[str], as_json: bool) -> int:
-    """Say what is wrong with files of other zoos: named ones, or all in a folder.
+def files(paths: Sequence[str], as_json: bool) -> int:
+    """Say what is wrong with files of other zoos: named ones, or all in a folder. `files` may be left out.
 
     Read are Vastai's vdsp JSON and vamc build YAML, Open Model Zoo's model.yml and accuracy-check.yml, mmpose's metafiles, and
     recipes of ours. Exit code 1 where something was found, each at its file:line:column with what to do about it:

@@ -34,7 +34,10 @@ def page() -> str:
         command = cli.get_command(group, name)
         if command is None:
             raise AssertionError(f"no command {name}")
-        parts.append(section(f"zoo {name}", command.get_help(click.Context(command, info_name=name, parent=group))))
+        own = click.Context(command, info_name=name, parent=group)
+        parts.append(section(f"zoo {name}", command.get_help(own)))
+        for below, inner in command.commands.items() if isinstance(command, click.Group) else ():
+            parts.append(section(f"zoo {name} {below}", inner.get_help(click.Context(inner, info_name=below, parent=own))))
     return "\n".join(parts)
 
 

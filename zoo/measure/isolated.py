@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Generic, TypeVar
 
 from zoo import errors
@@ -40,8 +41,12 @@ class Isolated(Generic[T]):
     """The child's peak resident memory in bytes; 0 where the platform does not tell."""
 
 
-def run_isolated(function: Callable[..., T], *arguments: Any, context: Context) -> Isolated[T]:
+def run_isolated(
+    function: Callable[..., T], *arguments: Any, context: Context, environment: Mapping[str, str] = MappingProxyType({})
+) -> Isolated[T]:
     """`function(*arguments, context=...)` in a child process; `function` stands at the top of an importable module.
+
+    `environment` is added to the child's: for what libraries read once, when they are loaded.
 
     Arguments and result are pickled (paths, strings, numbers, records, arrays). The child's context reports to this
     one. Errors of this project come back as they were; another exception comes back as its built-in class, or as
@@ -61,7 +66,7 @@ def run_isolated(function: Callable[..., T], *arguments: Any, context: Context) 
             stdout=subprocess.PIPE,
             stderr=complaints,
             start_new_session=True,  # so that what the child starts can be ended with it
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)},
+            env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)},
         )
         try:
             answer = _talk(child, order, context)

@@ -1,0 +1,216 @@
+"""Throughputs that cannot be true are refused, and those that can are not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from workspaces import Small, Zoo
+
+from zoo.backends import OnnxRuntime
+from zoo.context import Context
+from zoo.errors import StepFailed
+from zoo.measure import roof as roofs
+from zoo.measure.claim import judge, named
+from zoo.measure.count import Cost
+from zoo.measure.roof import Copy, Peak, Roof, find
+
+#: 2 GFLOPs an image of which 1 GFLOP is needed, 10 MB of weights, 1 MB of input and output
+COST = Cost(
+    batch=1, flops={"fp32": 2e9}, fewest={"fp32": 1e9}, elementwise=0, weights=10_000_000, edges=1_000_000, traffic=90_000_000
+)  # fmt: skip
+
+
+def machine(**tera: float) -> Roof:
+    peaks = tuple(Peak(way=f"product {name}", precision=name, flops_per_second=value * 1e12) for name, value in tera.items())
+    return Roof(measured=False, peaks=peaks)
+
+
+def verdict(rate: float, *, cost: Cost = COST, batch: int = 1, roof: Roof | None = None, **said: Any) -> Any:
+    return judge(cost, rate, batch=batch, roof=roof or machine(fp32=1.0), **{"precision": "fp32", **said})
+
+
+def test_above_the_roof_is_refused_with_the_reason_and_below_it_is_not() -> None:
+    half = verdict(250)
+    assert half.share == 0.5 and half.ceiling == 500 and half.bound == "compute" and not half.refused and not half.notes
+    # what Winograd's algorithm allows is said, and not refused
+    above = verdict(999)
+    assert above.share == pytest.approx(2.0, abs=0.01) and not above.refused and "Winograd" in above.notes[0]
+    (reason,) = verdict(1001).refused
+    assert "1001.0 images/s would be 2.00 TFLOP/s in fp32" in reason and "at most 1000.0" in reason and "product fp32" in reason
+
+
+def test_a_measured_roof_has_a_margin() -> None:
+    measured = Roof(measured=True, peaks=machine(fp32=1.0).peaks)
+    assert not verdict(1090, roof=measured).refused and verdict(1110, roof=measured).refused
+
+
+def test_bytes_that_cannot_be_spared_bound_it_too_and_a_batch_shares_the_weights() -> None:
+    slow = Roof(measured=False, peaks=machine(fp32=1000.0).peaks, copies=(Copy(bytes_per_second=1.1e9),))
+    assert verdict(100, roof=slow).share == pytest.approx(1.0) and verdict(100, roof=slow).bound == "memory"
+    assert "1.21 GB/s of weights, input and output" in verdict(110, roof=slow).refused[0]
+    assert verdict(110, roof=slow, batch=10).share == pytest.approx(0.2)
+
+
+def test_a_batch_that_was_not_bound_is_refused() -> None:
+    (reason,) = verdict(10, batch=32, bound={"data": (1, 3, 64, 64)}).refused
+    assert reason == "32 images a call are claimed, and the tensors that were bound held 1"
+    assert not verdict(10, batch=32, bound={"data": (32, 3, 64, 64)}).refused
+
+
+def test_fp16_that_was_fp32_is_held_against_the_roof_of_fp32() -> None:
+    both, half = machine(fp32=1.0, fp16=8.0), Cost(**{**_plain(COST), "flops": {"fp16": 2e9}, "fewest": {"fp16": 2e9}})
+    honest = verdict(2000, cost=half, roof=both, precision="fp16", computed_in="fp16")
+    assert not honest.refused and not honest.notes and honest.share == 0.5
+    lie = verdict(2000, cost=half, roof=both, precision="fp16", computed_in="fp32 (a float16 file, cast)")
+    assert lie.refused and lie.share == 4.0
+    assert lie.notes == ("asked for fp16, computed in fp32 (a float16 file, cast): held against the roof of fp32",)
+    # and the same of eight bits
+    assert verdict(2000, roof=machine(fp32=1.0, int8=8.0), precision="int8", computed_in="fp32").refused
+
+
+def test_each_layer_is_held_against_the_roof_of_what_it_was_computed_in() -> None:
+    mixed = Cost(**{**_plain(COST), "flops": {"int8": 4e9, "fp32": 1e9}, "fewest": {"int8": 4e9, "fp32": 1e9}})
+    found = verdict(100, cost=mixed, roof=machine(fp32=1.0, int8=4.0), precision="int8", computed_in="int8 (113 of 121), fp32")
+    assert found.ceiling == pytest.approx(500)
+    # fp32 in the graph, bf16 by the runtime
+    assert verdict(100, roof=machine(fp32=1.0, bf16=2.0), precision="bf16", computed_in="bf16").ceiling == pytest.approx(1000)
+
+
+def test_a_runtimes_account_is_read() -> None:
+    assert named("int8 (113 of 121), fp32") == ("int8", "fp32")
+    assert named("fp32 (a float16 file, cast)") == ("fp32",)
+    assert named("no convolutions") == named("") == ()
+
+
+def _plain(cost: Cost) -> dict[str, Any]:
+    return {name: getattr(cost, name) for name in cost.__struct_fields__}
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofs, "SECONDS", 0.0)
+    monkeypatch.setattr(roofs, "FEWEST", 3)
+    monkeypatch.setattr(roofs, "SIZES", {False: (64, 2)})
+    monkeypatch.setattr(roofs, "COPIED", (1 << 12, 1 << 16))
+
+
+def test_the_roof_says_how_it_was_measured_and_keeps_what_was(quick: None, context: Context) -> None:
+    found = roofs.measure_roof(OnnxRuntime(), "int8", context=context)
+    assert found.measured and found.threads == 1
+    assert [(peak.way, peak.precision) for peak in found.peaks] == [
+        ("numpy fp32", "fp32"),
+        ("onnxruntime fp32", "fp32"),
+        ("onnxruntime int8", "int8"),
+    ]
+    assert all(len(peak.milliseconds) == 3 and peak.flops_per_second > 1e6 for peak in found.peaks)
+    product = found.peaks[1]
+    assert product.flops_per_second == pytest.approx(2 * 64**3 * 2 / min(product.milliseconds) * 1e3)
+    assert [copy.size for copy in found.copies] == [1 << 12, 1 << 16] and found.bytes_per_second
+    assert found.flops_per_second("fp32") == max(peak.flops_per_second for peak in found.peaks[:2])
+    assert set(found.versions) == {"numpy", "onnx", "onnxruntime"}
+
+
+def test_half_precision_that_the_cpu_casts_is_no_roof_of_fp16(quick: None, context: Context) -> None:
+    found = roofs.measure_roof(OnnxRuntime(), "fp16", context=context)
+    assert [(peak.way, peak.precision) for peak in found.peaks][-1] == ("onnxruntime fp16", "fp32")
+
+
+def test_a_precision_that_the_backend_does_not_build_is_left_out(quick: None, context: Context) -> None:
+    assert [peak.way for peak in roofs.measure_roof(OnnxRuntime(), "bf16", context=context).peaks] == ["numpy fp32", "onnxruntime fp32"]
+
+
+def test_a_roof_is_measured_once_and_again_only_raises_it(quick: None, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = iter((1.0, 3.0, 2.0))
+
+    def measured(function: Any, *arguments: Any, **named: Any) -> Any:
+        rate = next(rates)
+        return type("Isolated", (), {"value": Roof(measured=True, peaks=(Peak(way="w", precision="fp32", flops_per_second=rate),))})
+
+    monkeypatch.setattr(roofs, "run_isolated", measured)
+    found = [find(OnnxRuntime(), "fp32", context, again=again) for again in (False, False, True, True)]
+    assert [one.flops_per_second("fp32") for one in found] == [1, 1, 3, 3]
+    (file,) = (context.cache / "roofs").iterdir()
+    file.write_text("{")  # what cannot be read was never measured
+    with pytest.raises(StopIteration):
+        find(OnnxRuntime(), "fp32", context)
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
+    """A workspace in the current folder, with a recipe and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ZOO_WORKSPACE", raising=False)
+    return Small.make(tmp_path)
+
+
+CLAIM = ("audit", "claim", "--recipe", "tiny", "--batch", "32", "--images-per-second")
+
+
+def test_somebody_elses_figure_is_judged_without_weights(small: Small, zoo: Zoo) -> None:
+    found = zoo(*CLAIM, "21030", "--peak-tflops", "100", "--json")
+    cost = json.loads(found.out)["cost"]
+    assert found.code == 0 and not (small.root / "tiny.pth").exists()
+    peak = cost["fewest"]["fp16"] * 10_000 / 1e12  # it could do 10000 a second
+    refused = zoo(*CLAIM, "21030", "--peak-tflops", str(peak))
+    assert refused.code == 1 and "cannot be true: 21030.0 images/s would be" in refused.out
+    assert "were each call of an engine of batch 1 counted as 32 images, it would be 657.2 images/s" in refused.out
+    assert "which can be" in refused.out
+    possible = zoo(*CLAIM, "657.2", "--peak-tflops", str(peak))
+    assert possible.code == 0 and "657.2 images/s can be true" in possible.out
+    hopeless = zoo(*CLAIM, "21030", "--peak-tflops", str(peak / 1000))
+    assert hopeless.code == 1 and "counted 2103 times" in hopeless.out
+    moving = zoo(*CLAIM, "21030", "--peak-tflops", "1000", "--peak-gbps", "0.001")
+    assert moving.code == 1 and "of weights, input and output" in moving.out
+
+
+def test_the_size_of_a_claim_is_that_of_its_input(small: Small, zoo: Zoo) -> None:
+    def flops(*words: str) -> float:
+        return float(json.loads(zoo(*CLAIM, "1", "--peak-tflops", "1", "--json", *words).out)["cost"]["flops"]["fp16"])
+
+    assert flops("--shape", "3x128x64") == 2 * flops()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--shape", "64x64"), "'64x64' is no shape"),
+        (("--shape", "3x0x64"), "'3x0x64' is no shape"),
+        (("--peak-tflops", "0"), "--peak-tflops"),
+        (("--recipe", "tinny"), "did you mean tiny?"),
+        (("--precision", "fp12"), "--precision"),
+    ],
+)
+def test_a_claim_that_cannot_be_judged_ends_in_2(small: Small, zoo: Zoo, words: tuple[str, str], said: str) -> None:
+    found = zoo(*CLAIM, "1", "--peak-tflops", "1", *words)
+    assert found.code == 2 and said in found.err
+
+
+def test_a_path_needs_no_command(tmp_path: Path, zoo: Zoo) -> None:
+    (tmp_path / "claim").mkdir()
+    for words in ((str(tmp_path),), ("files", str(tmp_path)), ("--json", str(tmp_path))):
+        assert zoo("audit", *words).code == 0
+    assert zoo("audit").code == 2
+    told = zoo("audit", "claim", "--help").out
+    assert "21030" in told and "657" in told
+
+
+def test_a_network_whose_outputs_do_not_change_or_whose_batch_is_another_is_not_timed(context: Context) -> None:
+    import numpy as np
+
+    from zoo.backends.runner import TensorSpec
+    from zoo.measure.latency import measure
+
+    class Still:
+        inputs = {"x": TensorSpec((1, 3), "float32")}
+
+        def __call__(self, feeds: Any, /) -> Any:
+            return {"y": np.zeros((1, 3), np.float32)}
+
+    feeds = [{"x": np.full((1, 3), value, np.float32)} for value in (1, 2)]
+    with pytest.raises(StepFailed, match="do not change"):
+        measure(Still(), feeds, context=context)
+    with pytest.raises(StepFailed, match="fixed at 1 images a call and was given 32"):
+        measure(Still(), [{"x": np.repeat(feed["x"], 32, 0)} for feed in feeds], context=context)
