@@ -13,10 +13,10 @@ import zoo
 PACKAGE = Path(zoo.__file__).parent
 #: what takes long to import, or is not always installed
 HEAVY = {
-    *("cv2", "onnx", "onnx_graphsurgeon", "onnxruntime", "onnxsim", "openvino", "polygraphy", "pycocotools"),
+    *("cv2", "numba", "onnx", "onnx_graphsurgeon", "onnxruntime", "onnxsim", "openvino", "polygraphy", "pycocotools"),
     *("pypi_simple", "requests", "tensorrt", "tensorrt_rtx", "torch"),
 }
-#: modules whose classes derive from a heavy library's: whoever wants them has it, and imports them late
+#: modules whose classes derive from a heavy library's, or that it compiles: whoever wants them has it, and imports them late
 DERIVED = {
     "zoo.backends.polygraphy",
     "zoo.models.nets.hand_landmark",
@@ -24,6 +24,7 @@ DERIVED = {
     "zoo.models.nets.openpose",
     "zoo.models.nets.openpose_mobilenet",
     "zoo.models.nets.rtmpose",
+    "zoo.pose.decoders.lazy_compiled",
 }
 
 

@@ -18,7 +18,7 @@ the frame of the crops what a network said of the mirrored ones: those outputs t
 | limbs that part affinity fields describe | limbs.py |
 | maps made larger, and where they lie in the image | maps.py |
 | the same, made only where they are read | resample.py |
-| candidates and limbs of maps that are not made larger at all | lazy.py |
+| candidates and limbs of maps that are not made larger at all | lazy.py, lazy_compiled.py |
 | maps -> candidate keypoints | peaks.py, gaussian.py, candidates.py |
 | candidates + fields -> limbs | fields.py, connect.py |
 | limbs -> people | assemble.py |

@@ -9,13 +9,15 @@ is written out here, and what is computed in float32 stays so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.pose.decoders.assemble import Assembled
 from zoo.pose.decoders.candidates import MOST, Candidates, strongest
 from zoo.pose.decoders.connect import Array, LimbScoring, Points
 from zoo.pose.decoders.peaks import FourNeighbours
@@ -43,6 +45,20 @@ class Frame:
     """(x, y, width, height) the part that counts. A maximum in the cell next to it is moved to its edge, others are left out."""
     scale: tuple[float, float]
     """What one pixel is along x and y in the unit of the protocol's `distance`."""
+
+
+Compiled = Callable[[Planes, Planes, Frame, FourNeighbours, LimbScoring], tuple[Candidates, Assembled]]
+
+
+@cache
+def compiled() -> Compiled | None:
+    """The whole way to people that are put together by `attach`, compiled; None where Numba is not installed or cannot keep its files."""
+    try:
+        # by its name, so that it is no part of the code that figures depend on (engine/code.py): NumPy's way is
+        found: Compiled = importlib.import_module("zoo.pose.decoders.lazy_compiled").find
+    except (ImportError, RuntimeError):
+        return None
+    return found
 
 
 def find_peaks(heatmaps: Planes, frame: Frame, peaks: FourNeighbours) -> Candidates:

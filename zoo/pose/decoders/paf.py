@@ -16,7 +16,7 @@ from zoo.pose.decoders.candidates import Candidates
 from zoo.pose.decoders.connect import LimbScoring, Score, connect
 from zoo.pose.decoders.fields import Field, ResampledField, WholeField
 from zoo.pose.decoders.gaussian import Gaussian
-from zoo.pose.decoders.lazy import Frame, SampledLimbs, find_peaks
+from zoo.pose.decoders.lazy import Frame, SampledLimbs, compiled, find_peaks
 from zoo.pose.decoders.limbs import FIELDS, KEYPOINTS, OPENPOSE_18_LIMBS
 from zoo.pose.decoders.maps import Maps, check_covers, check_one_image, enlarge, mean, over_image, pick_body, pixels_to_image, to_image
 from zoo.pose.decoders.peaks import FourNeighbours, Peaks
@@ -142,12 +142,18 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
             _, _, across, down = affine.content
             frame = Frame(self.upsample, affine.content, (affine.image[0] / across, affine.image[1] / down))
         else:
-            frame = Frame(self.upsample, (0, 0, shape[1], shape[0]), (1, 1))
+            frame = Frame(self.upsample, (0, 0, shape[1], shape[0]), (1.0, 1.0))
+        if self.assemble == "attach" and (find := compiled()):
+            candidates, people = find(heatmaps, pafs, frame, peaks, self.limbs)
+            return candidates, self._worthy(people), shape
         candidates = find_peaks(heatmaps, frame, peaks)
         return candidates, self._people(candidates, SampledLimbs(pafs, self.upsample, self.limbs).score), shape
 
     def _people(self, candidates: Candidates, score: Score) -> Assembled:
-        people = ASSEMBLE[self.assemble](candidates, connect(candidates, OPENPOSE_18_LIMBS, score), KEYPOINTS)
+        return self._worthy(ASSEMBLE[self.assemble](candidates, connect(candidates, OPENPOSE_18_LIMBS, score), KEYPOINTS))
+
+    def _worthy(self, people: Assembled) -> Assembled:
+        """Those who have enough keypoints and score."""
         return people.where((people.counts >= self.min_keypoints) & (people.scores / people.counts >= self.min_score))
 
     def _picked(self, views: Sequence[View]) -> tuple[list[Maps], list[Maps]]:
