@@ -153,7 +153,7 @@ def test_a_result_holds_every_batch_and_of_one_that_failed_which_and_why(small: 
     actions = plan(recipe, session.place, session.context, Wish(latency=True))
     failed = StepFailed("there is not enough memory", "")
     outcomes = {action.id: Outcome(action, "failed", error=failed) for action in actions}
-    found = result_of(session, recipe, "onnxruntime-fp32", outcomes, "")
+    found = result_of(session, recipe, "onnxruntime-fp32", outcomes, outcomes, "")
     assert isinstance(found.latency, reports.Failure) and found.latency.batch == 1
     words = [(one.batch, one.word, one.message) for one in found.batches if isinstance(one, reports.Failure)]
     assert words == [(8, "failed", "there is not enough memory"), (32, "failed", "there is not enough memory")]

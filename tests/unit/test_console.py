@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-from rich.table import Table
-from rich.text import Text
 from stepping import Write
 
 from zoo.cli.console import print_table
@@ -24,26 +22,23 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.usefixtures("plain")
 def test_cells_headings_and_titles_of_a_table_are_printed_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
     for text in TEXTS:
-        table = Table(title=text, box=None, pad_edge=False)
-        table.add_column(text, overflow="fold")
-        table.add_column("second")
-        table.add_row(text, text)
-        print_table(table)
-        title, heading, row = capsys.readouterr().out.splitlines()
-        assert title.strip() == text and heading.split("  ")[0].strip() == text, "the heading"
-        assert row.count(text) == 2
+        print_table((text, "second"), [(text, text)], title=text)
+        assert capsys.readouterr().out.splitlines() == [text, f"{text}  second", f"{text}  {text}"]
 
 
-@pytest.mark.usefixtures("plain")
-def test_a_style_that_is_meant_is_still_one(capsys: pytest.CaptureFixture[str]) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("name")
-    table.add_row(Text("tiny", style="bold"))
-    print_table(table)
-    assert capsys.readouterr().out.splitlines()[1] == "tiny"
+def test_columns_are_aligned_by_what_a_screen_shows_and_nothing_stands_behind_the_last(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name", "n", "note"), [("\u624b", "1", ""), ("e\u0301e", "23", "two\nlines")], right=(1,))
+    assert capsys.readouterr().out.splitlines() == ["name   n  note", "\u624b     1", "e\u0301e    23  two lines"]
+
+
+def test_headings_and_labels_are_bold_on_a_terminal_alone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    print_table(("a",), [("b",)], bold=(0,))
+    assert capsys.readouterr().out == "a\nb\n"
+    monkeypatch.setattr("click.utils.should_strip_ansi", lambda *_: False)
+    print_table(("a",), [("b",)], bold=(0,))
+    assert capsys.readouterr().out == "\x1b[1ma\x1b[0m\n\x1b[1mb\x1b[0m\n"
 
 
 @pytest.mark.usefixtures("plain")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from zoo.context import Context
 from zoo.datasets import BadAnnotations, BadImage, Coco, Folder, Images, Photos, Sample, overlap
+from zoo.datasets.images import at_one_moment
 from zoo.errors import StepFailed
 from zoo.metrics import CocoOks
 from zoo.sources import LocalFile
@@ -185,6 +187,21 @@ def test_the_digest_follows_images_and_annotations(tree: Context) -> None:
     second = images.digest(tree)
     picture(images.samples[2].path, 5)
     assert len({first, second, images.digest(tree)}) == 3
+
+
+def test_at_one_moment_a_dataset_is_looked_at_once_and_by_other_threads_anew(tree: Context) -> None:
+    file = tree.path(VAL2017.images) / sorted(path.name for path in tree.path(VAL2017.images).iterdir())[0]
+    before = VAL2017.digest(tree)
+    with at_one_moment():
+        assert VAL2017.digest(tree) == before
+        file.write_bytes(b"other")
+        assert VAL2017.digest(tree) == before
+        with ThreadPoolExecutor(1) as pool:
+            after = pool.submit(VAL2017.digest, tree).result()
+        assert after != before
+        elsewhere = replace(tree, environment={})
+        assert VAL2017.digest(elsewhere) == "absent"
+    assert VAL2017.digest(tree) == after
 
 
 def test_an_image_is_digested_once_and_remembered(tree: Context, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,11 +20,12 @@ from zoo.engine import joint, network
 from zoo.engine.action import Action
 from zoo.engine.code import Code
 from zoo.engine.execute import Outcome
-from zoo.engine.plan import declared, plan
+from zoo.engine.plan import Definitions, declared, plan
 from zoo.engine.store import Artifact
 from zoo.engine.wish import Wish
 from zoo.errors import RecipeError, StepFailed
 from zoo.measure.isolated import Isolated
+from zoo.recipe import workspace
 from zoo.recipe.workspace import open_place, read_recipe
 from zoo.steps import latency, whole
 from zoo.steps.accuracy import MeasureAccuracy
@@ -215,6 +216,21 @@ def test_a_detector_that_has_changed_since_is_read_as_it_stands(small: Small) ->
     assert place.network("finder").decode != before.decode
     assert [one.name for one in place.networks(place.network("poser"))] == ["poser", "finder"]
     assert [one.name for one in place.networks(read_recipe(place.find("top_down"), place))] == ["finder", "poser", "finder"]
+
+
+def test_recipes_are_parsed_once_and_what_defines_their_rows_is_found_once(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[Path] = []
+    read = workspace.read
+    monkeypatch.setattr(workspace, "read", lambda path: parsed.append(path) or read(path))
+    place = open_place(str(small.root))
+    definitions = Definitions(place, place.context(offline=True), CODE)
+    first = [definitions.of(recipe) for recipe in workspace.read_all(place.files(), place)]
+    again = [definitions.of(recipe) for recipe in workspace.read_all(place.files(), place)]
+    assert all(one is other for one, other in zip(first, again, strict=True))
+    assert len(parsed) == len(set(parsed)) == 1 + len(place.files())
+    finder(small, ("threshold: 0.1", "threshold: 0.2"))
+    changed = [definitions.of(recipe) for recipe in workspace.read_all(place.files(), place)]
+    assert [recipe.stem for recipe, one, other in zip(place.files(), first, changed, strict=True) if one != other] == ["finder", "top_down"]
 
 
 @pytest.fixture(scope="module")

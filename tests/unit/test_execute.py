@@ -45,6 +45,30 @@ def test_a_second_run_does_nothing(store: Store, context: Context, tmp_path: Pat
     assert (tmp_path / "log").read_text() == "a\nb\n"
 
 
+def test_what_is_known_starts_no_thread(store: Store, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    actions = chain(tmp_path / "log", "a", "b")
+    execute(actions, store, context)
+    monkeypatch.setattr(threading.Thread, "start", None)
+    assert [outcome.state for outcome in execute(actions, store, context).values()] == ["known", "known"]
+    with pytest.raises(TypeError):
+        execute(chain(tmp_path / "log", "c"), store, context)
+
+
+def test_outcomes_stand_in_the_order_of_the_plan_whatever_was_known(store: Store, context: Context, tmp_path: Path) -> None:
+    first, second = Action("first", Write(text="1")), Action("second", Write(text="2"))
+    execute([second], store, context)
+    outcomes = execute([first, second], store, context)
+    assert {id: outcome.state for id, outcome in outcomes.items()} == {"first": "made", "second": "known"}
+    assert list(outcomes) == ["first", "second"]
+
+
+def test_fail_fast_starts_nothing_after_a_broken_promise_that_is_known(store: Store, context: Context, tmp_path: Path) -> None:
+    kept, broken = Action("other", Write(text="x", log=str(tmp_path / "log"))), Action("broken", Promise(text="a"))
+    execute([broken], store, context)
+    assert list(execute([broken, kept], store, context, fail_fast=True)) == ["broken"]
+    assert not (tmp_path / "log").exists()
+
+
 def test_again_runs_what_is_asked_for(store: Store, context: Context, tmp_path: Path) -> None:
     actions = chain(tmp_path / "log", "a", "b")
     execute(actions, store, context)

@@ -57,7 +57,7 @@ def row(small: Small) -> Result:
     (small.root / "compiled").mkdir()
     compiled = Artifact("0", small.root / "compiled")
     outcomes = {action.id: Outcome(action, "made", artifact=compiled if action.id.endswith("/compile") else None) for action in actions}
-    return result_of(session, recipe, "onnxruntime-fp32", outcomes, "")
+    return result_of(session, recipe, "onnxruntime-fp32", outcomes, outcomes, "")
 
 
 def test_a_target_of_a_fixed_size_that_no_protocol_wants_says_so_and_not_that_images_are_missing(small: Small) -> None:

@@ -51,7 +51,7 @@ def grid(table: Table) -> str:
     """The table alone, its columns padded to equal width."""
     header = [_cell(text) for text in table.header()]
     body = [[_cell(text) for text in table.cells(row)] for row in table.rows]
-    widths = [max(3, *(_width(line[index]) for line in [header, *body])) for index in range(len(header))]
+    widths = [max(3, *(screen_width(line[index]) for line in [header, *body])) for index in range(len(header))]
     right = [table.known[name].align == "right" for name in table.columns]
     rule = ["-" * (width - 1) + ":" if flush else "-" * width for width, flush in zip(widths, right, strict=True)]
     return "\n".join(_line(line, widths, right) for line in [header, rule, *body])
@@ -60,7 +60,7 @@ def grid(table: Table) -> str:
 def _line(cells: Iterable[str], widths: Iterable[int], right: Iterable[bool]) -> str:
     padded = []
     for cell, width, flush in zip(cells, widths, right, strict=True):
-        space = " " * (width - _width(cell))
+        space = " " * (width - screen_width(cell))
         padded.append(space + cell if flush else cell + space)
     return "| " + " | ".join(padded) + " |"
 
@@ -74,6 +74,8 @@ def _inline(text: str) -> str:
     return " ".join(text.split()).replace("<", "&lt;")
 
 
-def _width(text: str) -> int:
+def screen_width(text: str) -> int:
     """Columns that it takes on a screen: two for a wide character, none for one that combines."""
+    if text.isascii():
+        return len(text)
     return sum(0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zoo.board.rows import Row
     from zoo.board.tables import Table
     from zoo.cli.session import Session
-    from zoo.engine.code import Code
+    from zoo.engine.plan import Definitions
 
 
 @click.command("board")
@@ -35,12 +35,13 @@ def command(check: bool, current: tuple[str, ...], as_json: bool, workspace: str
     from zoo.board.tables import to_json
     from zoo.cli.session import Session, relative
     from zoo.engine.code import Code
+    from zoo.engine.plan import Definitions
     from zoo.errors import Findings
 
     session = Session.open(workspace, verbose=verbose)
-    code = Code(session.store.cache)
-    found = board_rows(session, code)
-    code.save()
+    definitions = Definitions(session.place, session.context, Code(session.store.cache))
+    found = board_rows(session, definitions)
+    definitions.code.save()
     if as_json:
         click.echo(msgspec.json.encode(to_json(all_tables(session, found))).decode())
         return 0
@@ -50,25 +51,23 @@ def command(check: bool, current: tuple[str, ...], as_json: bool, workspace: str
     stale = False
     if check:
         path = session.place.board
-        stale = not path.is_file() or path.read_text(encoding="utf-8") != text(session, code)
+        stale = not path.is_file() or path.read_text(encoding="utf-8") != text(session, found)
         if stale:
             click.echo(f"{relative(path)} is stale: run `zoo board`")
     else:
-        click.echo(f"wrote {relative(write_board(session, code))}: {len(found)} rows")
+        click.echo(f"wrote {relative(write_board(session, found))}: {len(found)} rows")
     return Findings.exit_code if stale or outdated else 0
 
 
-def board_rows(session: Session, code: Code) -> list[Row]:
+def board_rows(session: Session, definitions: Definitions) -> list[Row]:
     """The rows of all results, each knowing whether it is outdated."""
     from zoo.board.results import load
     from zoo.board.rows import rows
-    from zoo.engine.plan import declared
 
-    place = session.place
-    definitions: dict[str, str] = {}
+    declared: dict[str, str] = {}
     for recipe in session.recipes((), everything=True):
-        definitions |= declared(recipe, place, session.context, code)
-    return rows(load(place.results), definitions)
+        declared |= definitions.of(recipe)
+    return rows(load(session.place.results), declared)
 
 
 def all_tables(session: Session, rows: Sequence[Row]) -> list[Table]:
@@ -79,17 +78,17 @@ def all_tables(session: Session, rows: Sequence[Row]) -> list[Table]:
     return [*tables(rows, session.place.declared.columns), *batch_tables(rows)]
 
 
-def text(session: Session, code: Code) -> str:
-    """LEADERBOARD.md as the results give it."""
+def text(session: Session, rows: Sequence[Row]) -> str:
+    """LEADERBOARD.md as the rows of all results give it."""
     from zoo.board.markdown import markdown
 
-    return markdown(all_tables(session, board_rows(session, code)))
+    return markdown(all_tables(session, rows))
 
 
-def write_board(session: Session, code: Code) -> Path:
+def write_board(session: Session, rows: Sequence[Row]) -> Path:
     """Write LEADERBOARD.md, whole or not at all."""
-    from zoo.files import write_text
+    from zoo.cli.session import write_changed
 
     path = session.place.board
-    write_text(path, text(session, code))
+    write_changed(path, text(session, rows).encode())
     return path

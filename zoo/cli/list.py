@@ -38,17 +38,13 @@ def command(as_json: bool, workspace: str | None, verbose: bool) -> int:
     if as_json:
         click.echo(msgspec.json.encode([{key: value for key, value in row.items() if key != "terms"} for row in rows]).decode())
         return 0
-    from rich.table import Table
-
     from zoo.cli.console import counted, print_table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("recipe", "title", "task", "licence of the weights", "targets"):
-        table.add_column(heading, overflow="fold")
+    lines = []
     for row in rows:
         title = row["title"] or f"cannot be used: {counted(len(row['faults']), 'fault')}"
-        table.add_row(row["name"], title, row["task"], row["terms"], str(len(row["targets"]) or ""))
-    print_table(table)
+        lines.append((row["name"], title, row["task"], row["terms"], str(len(row["targets"]) or "")))
+    print_table(("recipe", "title", "task", "licence of the weights", "targets"), lines)
     for fault in dict.fromkeys(fault for row in rows for fault in row["faults"]):  # a part's own are those of its pipelines too
         click.echo(fault)
     return 0

@@ -11,11 +11,12 @@ from zoo.board.batches import batch_tables
 from zoo.board.results import Result, encode
 from zoo.board.rows import rows
 from zoo.board.tables import Table, tables
-from zoo.cli.board import write_board
+from zoo.cli.board import board_rows, write_board
 from zoo.cli.results import results_of, write_results
 from zoo.cli.session import Session, relative
 from zoo.engine.code import Code
 from zoo.engine.execute import Outcome
+from zoo.engine.plan import Definitions
 from zoo.recipe.composite import AnyRecipe
 
 FIGURES = ("AP", "AP50", "AR", "PCK", "AUC", "EPE", "missing")
@@ -35,13 +36,13 @@ def tell(
 ) -> None:
     """Print the tables of this run on `targets` (globs, as they were given), or with `by_batch` a line for each timing; with
     `publish`, write results/ and LEADERBOARD.md."""
-    code = Code(session.store.cache)
-    results = [result for recipe in recipes for result in results_of(session, recipe, targets, outcomes, code)]
+    definitions = Definitions(session.place, session.context, Code(session.store.cache))
+    results = [result for recipe in recipes for result in results_of(session, recipe, targets, outcomes, definitions)]
     if publish:
         paths = write_results(session, results)
-        board = write_board(session, code)
+        board = write_board(session, board_rows(session, definitions))
         click.echo(f"wrote {len(paths)} results and {relative(board)}", err=True)
-    code.save()
+    definitions.code.save()
     if as_json:
         click.echo("[" + ",".join(encode(result).decode() for result in results) + "]")
     elif by_batch:
@@ -58,19 +59,11 @@ def timings_of(result: Result) -> list[Result]:
 
 def show(found: Sequence[Table]) -> None:
     """Tables on the terminal."""
-    from rich.console import Console
-    from rich.table import Table as Grid
-
     from zoo.cli.console import print_table
 
-    console = Console(soft_wrap=True)
     for built in found:
-        table = Grid(title=built.heading, title_justify="left", box=None, header_style="bold", pad_edge=False)
-        for name, heading in zip(built.columns, built.header(), strict=True):
-            table.add_column(heading, justify=built.known[name].align, overflow="fold")
-        for row in built.rows:
-            table.add_row(*built.cells(row))
-        print_table(table)
+        right = [index for index, name in enumerate(built.columns) if built.known[name].align == "right"]
+        print_table(built.header(), map(built.cells, built.rows), title=built.heading, right=right)
         for line in built.lines:
-            console.print(line, style="dim", highlight=False, markup=False, emoji=False)
-        console.print()
+            click.echo(click.style(line, dim=True))
+        click.echo()

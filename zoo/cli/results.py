@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zoo.board.results import Result, Weights, encode, path_of
-from zoo.cli.session import Session
+from zoo.cli.session import Session, write_changed
 from zoo.cli.wishes import usable
-from zoo.engine.code import Code
+from zoo.engine.action import installed
 from zoo.engine.execute import Outcome
 from zoo.engine.joint import parts_on, runs_on
 from zoo.engine.network import judged_in
-from zoo.engine.plan import declared, matching, parities
+from zoo.engine.plan import Definitions, matching, parities
 from zoo.errors import MissingTool, WeightsUnreachable, ZooError
-from zoo.files import write_bytes
 from zoo.licence import joined, words
-from zoo.machine import describe, versions, vnni
+from zoo.machine import describe, vnni
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of
 from zoo.recipe.model import Recipe, Target
 from zoo.steps import reports
@@ -27,19 +26,25 @@ from zoo.steps.provenance import Provenance
 from zoo.steps.whole import MeasureWhole
 
 
-def results_of(session: Session, recipe: AnyRecipe, targets: Sequence[str], outcomes: Mapping[str, Outcome], code: Code) -> list[Result]:
+def results_of(
+    session: Session, recipe: AnyRecipe, targets: Sequence[str], outcomes: Mapping[str, Outcome], definitions: Definitions
+) -> list[Result]:
     """One result for each of the recipe's targets that the run was about: those that `targets` (globs; none: all that can be
     used here) name. Of others a model may have been built, for a pipeline or to find boxes with, and nothing measured."""
-    definitions = declared(recipe, session.place, session.context, code)
+    declared = definitions.of(recipe)
+    own = {id: outcome for id, outcome in outcomes.items() if id.startswith(f"{recipe.name}/")}
     return [
-        result_of(session, recipe, name, outcomes, definitions[f"{recipe.name}/{name}"])
+        result_of(session, recipe, name, outcomes, own, declared[f"{recipe.name}/{name}"])
         for name in matching(recipe, targets or usable(session, recipe))
         if f"{recipe.name}/{name}/compile" in outcomes
     ]
 
 
-def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[str, Outcome], definition: str) -> Result:
-    """What the run found out about one target; a cell that failed holds why."""
+def result_of(
+    session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[str, Outcome], own: Mapping[str, Outcome], definition: str
+) -> Result:
+    """What the run found out about one target; a cell that failed holds why. `own` are those of the outcomes that have the recipe's
+    name."""
     target = session.place.declared.targets[name]
     prefix = f"{recipe.name}/{name}"
     compiled = outcomes[f"{prefix}/compile"]
@@ -53,14 +58,14 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
         # what is known of the graph says nothing about a target that did not run
         parity = reason
     accuracy: list[reports.Accuracy | reports.Failure] = []
-    for id, outcome in outcomes.items():
+    for id, outcome in own.items():
         if id.startswith(f"{prefix}/accuracy/"):
             found = report(outcome, outcomes, dataset=id.split("/")[3])
             if isinstance(found, reports.Accuracy | reports.Failure):
                 accuracy.append(found)
     usual = f"{prefix}/{'whole' if isinstance(recipe, Composite) else 'latency'}"
     latency = report(outcomes.get(usual), outcomes) or reason
-    batches = [report(outcome, outcomes) for id, outcome in outcomes.items() if id.startswith(f"{usual}/")]
+    batches = [report(outcome, outcomes) for id, outcome in own.items() if id.startswith(f"{usual}/")]
     # a run that only times says nothing about accuracies that it was not asked for
     asked = not isinstance(latency, reports.Latency) or not recipe.evaluate or any("/accuracy/" in id for id in outcomes)
     measured = [item for item in (latency, *accuracy, parity) if isinstance(item, reports.Parity | reports.Accuracy | reports.Latency)]
@@ -90,7 +95,7 @@ def result_of(session: Session, recipe: AnyRecipe, name: str, outcomes: Mapping[
         key=compiled.key,
         definition=definition,
         published=recipe.published,
-        versions=dict(versions(dict.fromkeys(tool for part in parts for tool in part.backend.tools))),
+        versions=dict(installed(tool for part in parts for tool in part.backend.tools)),
     )
 
 
@@ -122,10 +127,10 @@ def datasets(recipe: AnyRecipe) -> list[str]:
 
 
 def write_results(session: Session, results: list[Result]) -> list[Path]:
-    """Write each result to its file, whole or not at all."""
+    """Write each result to its file, whole or not at all; one that says so already is left as it is."""
     paths = [session.place.results / path_of(result) for result in results]
     for path, result in zip(paths, results, strict=True):
-        write_bytes(path, encode(result))
+        write_changed(path, encode(result))
     return paths
 
 

@@ -7,19 +7,21 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from zoo.backends import Backend
 from zoo.context import Context
 from zoo.engine.action import Action
 from zoo.engine.code import Code
 from zoo.engine.execute import Outcome, execute
 from zoo.engine.store import Store
 from zoo.errors import LicenceRefused, UsageError
+from zoo.files import write_bytes
 from zoo.licence import Purpose
 from zoo.recipe.composite import AnyRecipe
 from zoo.recipe.origin import HINT, of_recipe, require
@@ -38,6 +40,8 @@ class Session:
     context: Context
     purpose: Purpose
     verbose: bool = False
+    asked: dict[int, tuple[Backend, str]] = field(default_factory=dict, compare=False, repr=False)
+    """What each backend that was asked for is lacking, by its identity."""
 
     @classmethod
     def open(
@@ -68,6 +72,12 @@ class Session:
             )
         paths = self.place.files() if everything else [self.place.find(name) for name in names]
         return read_all(paths, self.place)
+
+    def lacking(self, backend: Backend) -> str:
+        """What a backend is lacking here, or nothing; it is looked for once."""
+        if id(backend) not in self.asked:
+            self.asked[id(backend)] = (backend, backend.available())
+        return self.asked[id(backend)][1]
 
     def permitted(self, names: Sequence[str], everything: bool, weights: str | None = None) -> list[AnyRecipe]:
         """The recipes that a command line names, to be made or used: those whose weights (or the user's own `weights`) may
@@ -141,6 +151,14 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
     if any(outcome.verdict for outcome in outcomes):
         codes.add(5)
     return next((code for code in (70, 2, 4, 3, 5) if code in codes), 0)
+
+
+def write_changed(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all; a file that holds just that is left as it is."""
+    with suppress(OSError):
+        if path.read_bytes() == data:
+            return
+    write_bytes(path, data)
 
 
 def relative(path: Path) -> str:

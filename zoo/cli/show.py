@@ -33,27 +33,16 @@ def command(name: str, as_json: bool, workspace: str | None, verbose: bool) -> i
     if as_json:
         click.echo(canonical(recipe.declared if isinstance(recipe, Composite) else recipe).decode())
         return 0
-    from rich.table import Table
-
     from zoo.cli.console import print_table
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row(recipe.name, recipe.title)
-    for line in _head(session, recipe):
-        table.add_row(*line)
+    rows = [(recipe.name, recipe.title), *_head(session, recipe)]
     for role, network in parts_of(recipe).items():
-        for label, text in _network(role, network):
-            table.add_row(f"{role}: {label}" if role else label, text)
-    for line in _targets(session, recipe):
-        table.add_row(*line)
+        rows += [(f"{role}: {label}" if role else label, text) for label, text in _network(role, network)]
+    rows += _targets(session, recipe)
     for protocol in recipe.evaluate:
-        for line in _protocol(session, recipe, protocol):
-            table.add_row(*line)
-    for figure in recipe.published:
-        table.add_row("published", f"{figure.metric} {figure.value:g} ({figure.protocol}; {figure.source})")
-    print_table(table)
+        rows += _protocol(session, recipe, protocol)
+    rows += [("published", f"{figure.metric} {figure.value:g} ({figure.protocol}; {figure.source})") for figure in recipe.published]
+    print_table((), rows, bold=(0,))
     return 0
 
 

@@ -39,16 +39,11 @@ def build_summary(session: Session, outcomes: Mapping[str, Outcome], recipes: Se
 
         click.echo(msgspec.json.encode(rows).decode())
         return
-    from rich.table import Table
-
     from zoo.cli.console import print_table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("recipe", "target", "state", "parity", "where"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(row["recipe"], row["target"], row["state"], row["parity"], row["folder"] or row["error"].split("\n")[0].rstrip(":"))
-    print_table(table)
+    where = [row["folder"] or row["error"].split("\n")[0].rstrip(":") for row in rows]
+    lines = [(row["recipe"], row["target"], row["state"], row["parity"], place) for row, place in zip(rows, where, strict=True)]
+    print_table(("recipe", "target", "state", "parity", "where"), lines)
 
 
 def _parity(role: str, outcome: Outcome) -> str:

@@ -104,7 +104,7 @@ def refuse_fixed(recipe: AnyRecipe, targets: Sequence[str], batches: Sequence[in
 def usable(session: Session, recipe: AnyRecipe) -> list[str]:
     """The recipe's targets whose backends are installed; with none at all the plan says what is missing."""
     parts = {name: parts_on(recipe, name, session.place.declared).values() for name in recipe.targets}
-    return [name for name in recipe.targets if not any(part.backend.available() for part in parts[name])] or list(recipe.targets)
+    return [name for name in recipe.targets if not any(session.lacking(part.backend) for part in parts[name])] or list(recipe.targets)
 
 
 def measures(action: Action) -> bool:

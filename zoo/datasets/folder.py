@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ class Folder(DatasetBase, frozen=True, kw_only=True, tag="folder"):
             return f"{error.message} ({error.hint})" if error.hint else error.message
         if not folder.is_dir():
             return f"no folder {folder} (declared as {self.images})"
-        if not self._files(folder):
+        if not any(self._found(folder)):
             return f"no images {self.pattern} in {folder}"
         return ""
 
@@ -37,5 +38,7 @@ class Folder(DatasetBase, frozen=True, kw_only=True, tag="folder"):
         return Images(tuple(Sample(id, path, path.relative_to(folder).as_posix()) for id, path in enumerate(self._files(folder), 1)))
 
     def _files(self, folder: Path) -> list[Path]:
-        found = (path for path in folder.glob(self.pattern) if path.suffix.lower() in SUFFIXES and path.is_file())
-        return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+        return sorted(self._found(folder), key=lambda path: path.relative_to(folder).as_posix())
+
+    def _found(self, folder: Path) -> Iterator[Path]:
+        return (path for path in folder.glob(self.pattern) if path.suffix.lower() in SUFFIXES and path.is_file())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +19,9 @@ from zoo.errors import StepFailed
 from zoo.files import Digests
 from zoo.record import Choice
 
+#: by the identities of dataset and environment (which are held, so that nothing else gets these) and root: the digest
+_Seen = dict[tuple[int, int, Path], tuple[object, object, str]]
+_SEEN: ContextVar[_Seen | None] = ContextVar("datasets seen", default=None)
 #: what the digest of a file that is not there reads as
 ABSENT = "absent"
 
@@ -133,12 +138,32 @@ class DatasetBase(Choice, frozen=True, kw_only=True):
 
     def digest(self, context: Context) -> str:
         """What enters the key of an action that reads the dataset, beside what that action is given; "absent" where it is not here."""
+        seen = _SEEN.get()
+        if seen is None:
+            return self._digest(context)
+        asked = (id(self), id(context.environment), context.root)
+        if asked not in seen:
+            seen[asked] = (self, context.environment, self._digest(context))
+        return seen[asked][2]
+
+    def _digest(self, context: Context) -> str:
         return ABSENT if self.absent(context) else self.open(context).digest(context)
 
     def present(self, context: Context) -> None:
         """Raise StepFailed with the reason unless the dataset is there."""
         if reason := self.absent(context):
             raise StepFailed(f"the dataset is not here: {reason}")
+
+
+@contextmanager
+def at_one_moment() -> Iterator[None]:
+    """Inside, in this thread, the digest of a dataset is found once: whoever asks about many actions at a time need not look at
+    every file for each of them. What runs for long looks anew, since files change meanwhile."""
+    token = _SEEN.set({})
+    try:
+        yield
+    finally:
+        _SEEN.reset(token)
 
 
 def overlap(one: DatasetBase, other: DatasetBase, context: Context) -> list[str]:

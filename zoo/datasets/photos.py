@@ -57,7 +57,7 @@ class Photos(DatasetBase, frozen=True, kw_only=True, tag="photos"):
         files = [file for source in self.sources for file in source.wanted()]
         return {file.name: file.hash.removeprefix("sha256:") for file in files if file.hash.startswith("sha256:")}
 
-    def digest(self, context: Context) -> str:
+    def _digest(self, context: Context) -> str:
         """Names and annotations only: the images come from an action, whose artifact has a digest of its own."""
         if self.absent(context):
             return ABSENT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from zoo.context import Context
@@ -33,11 +34,21 @@ def key(action: Action, inputs: Mapping[str, str], code: Code, context: Context)
         {
             "step": step,
             "code": code.digest(step),
-            "tools": versions(step.tools()),
+            "tools": installed(step.tools()),
             "facts": step.facts(context),
             "inputs": inputs,
         }
     )
+
+
+def installed(tools: Iterable[str]) -> Mapping[str, str]:
+    """`versions` of `tools`, each looked up once a process: what has been imported stays as it is."""
+    return {name: version for tool in sorted(set(tools)) for name, version in _version(tool).items()}
+
+
+@cache
+def _version(tool: str) -> Mapping[str, str]:
+    return versions([tool])
 
 
 def definitions(actions: Iterable[Action], lock: Mapping[str, str], code: Code) -> dict[str, str]:

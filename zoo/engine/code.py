@@ -13,7 +13,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,10 @@ TABLES = frozenset(
 )
 
 
+#: what holds no record, asked first: most fields are of these
+_PLAIN = (str, int, float, type(None))
+
+
 class Code:
     """Digests of code, with what was parsed remembered in a cache folder by (size, mtime)."""
 
@@ -41,6 +44,8 @@ class Code:
         self._file = cache / "code.json" if cache else None
         self._parsed: dict[str, tuple[str, list[str]]] = {}
         self._closures: dict[frozenset[str], str] = {}
+        self._reach: dict[str, frozenset[str]] = {}
+        self._paths: dict[str, Path | None] = {}
         self._remembered: dict[str, Any] = {}
         if self._file:
             try:
@@ -54,26 +59,30 @@ class Code:
 
     def digest(self, step: Record) -> str:
         """The sha256 of all the code that `step` runs."""
-        return self.digest_of(frozenset(type(record).__module__ for record in records(step)))
+        modules: set[str] = set()
+        _modules(step, modules)
+        return self.digest_of(frozenset(modules))
 
     def digest_of(self, roots: frozenset[str]) -> str:
         """The sha256 of the code of the modules `roots` and of all that they reach."""
         if roots not in self._closures:
-            lines = sorted(f"{name} {self._module(name)[0]}" for name in self._closure(roots))
+            modules = frozenset[str]().union(*(self._reached(root) for root in roots if self._path(root)))
+            lines = sorted(f"{name} {self._module(name)[0]}" for name in modules)
             self._closures[roots] = hashlib.sha256("\n".join(lines).encode()).hexdigest()
         return self._closures[roots]
 
-    def _closure(self, roots: frozenset[str]) -> set[str]:
-        """The names of the modules that `roots` reach inside the package."""
-        seen: set[str] = set()
-        todo = [root for root in roots if self._path(root)]
-        while todo:
-            name = todo.pop()
-            if name in seen:
-                continue
-            seen.add(name)
-            todo.extend(self._module(name)[1])
-        return seen
+    def _reached(self, root: str) -> frozenset[str]:
+        """The names of the modules that `root` reaches inside the package, itself among them."""
+        if root not in self._reach:
+            seen: set[str] = set()
+            todo = [root]
+            while todo:
+                name = todo.pop()
+                if name not in seen:
+                    seen.add(name)
+                    todo.extend(self._module(name)[1])
+            self._reach[root] = frozenset(seen)
+        return self._reach[root]
 
     def save(self) -> None:
         """Remember what was parsed."""
@@ -83,6 +92,11 @@ class Code:
             self._changed = False
 
     def _path(self, name: str) -> Path | None:
+        if name not in self._paths:
+            self._paths[name] = self._found(name)
+        return self._paths[name]
+
+    def _found(self, name: str) -> Path | None:
         top, _, rest = name.partition(".")
         if top != "zoo":
             return None
@@ -128,18 +142,20 @@ class Code:
         return {name for name in found if name != module and name != "zoo" and name not in TABLES and self._path(name)}
 
 
-def records(value: Any) -> Iterator[Record]:
-    """`value` if it is a record, and every record inside it."""
+def _modules(value: Any, found: set[str]) -> None:
+    """Add to `found` the modules of `value`, if it is a record, and of every record inside it."""
     if isinstance(value, Record):
-        yield value
+        found.add(type(value).__module__)
         for name in value.__struct_fields__:
-            yield from records(getattr(value, name))
+            inside = getattr(value, name)
+            if not isinstance(inside, _PLAIN):
+                _modules(inside, found)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from records(item)
+            _modules(item, found)
     elif isinstance(value, tuple | list | frozenset):
         for item in value:
-            yield from records(item)
+            _modules(item, found)
     elif isinstance(value, msgspec.Struct):
         raise AssertionError(f"{type(value).__name__} is not a Record")
 

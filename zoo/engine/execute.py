@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from zoo.context import Context
+from zoo.datasets.images import at_one_moment
 from zoo.engine.action import Action, key
 from zoo.engine.code import Code
 from zoo.engine.store import Artifact, Done, Store
@@ -59,7 +61,7 @@ def execute(
     store.sweep()
     code = code or Code(store.cache)
     outcomes: dict[str, Outcome] = {}
-    waiting = list(actions)
+    waiting: list[Action] = []
     running: dict[Future[Outcome], Action] = {}
 
     def settle(outcome: Outcome) -> None:
@@ -68,6 +70,15 @@ def execute(
 
     def stopping() -> bool:
         return context.cancelled.is_set() or (fail_fast and any(o.state == "failed" or o.verdict for o in outcomes.values()))
+
+    # what is known needs no thread, and the files behind it no second look
+    with at_one_moment():
+        for action in actions:
+            known = None if stopping() or again(action) else _known(action, outcomes, store, context, code)
+            if known:
+                settle(known)
+            else:
+                waiting.append(action)
 
     with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="zoo") as pool:
         try:
@@ -101,7 +112,8 @@ def execute(
             code.save()
     if context.cancelled.is_set():
         raise Cancelled("stopped")
-    return outcomes
+    # in the order of the plan, whatever was known and whatever ended first
+    return {action.id: outcomes[action.id] for action in actions if action.id in outcomes}
 
 
 def foresee(actions: Sequence[Action], store: Store, context: Context, code: Code) -> dict[str, Literal["known", "to do", "open"]]:
@@ -109,38 +121,53 @@ def foresee(actions: Sequence[Action], store: Store, context: Context, code: Cod
     open until something that it reads has been made."""
     states: dict[str, Literal["known", "to do", "open"]] = {}
     digests: dict[str, str] = {}
-    for action in actions:
-        if any(source not in digests for source in action.reads.values()):
-            states[action.id] = "open"
-            continue
-        try:
-            found = store.find(key(action, {role: digests[source] for role, source in action.reads.items()}, code, context))
-        except ZooError:
-            found = None  # a dataset is not here, a variable not set: the run will say which
-        states[action.id] = "known" if found else "to do"
-        if found:
-            digests[action.id] = found[1].digest
+    with at_one_moment():
+        for action in actions:
+            if any(source not in digests for source in action.reads.values()):
+                states[action.id] = "open"
+                continue
+            try:
+                found = store.find(key(action, {role: digests[source] for role, source in action.reads.items()}, code, context))
+            except ZooError:
+                found = None  # a dataset is not here, a variable not set: the run will say which
+            states[action.id] = "known" if found else "to do"
+            if found:
+                digests[action.id] = found[1].digest
     return states
 
 
 def stored(actions: Sequence[Action], store: Store, context: Context, code: Code) -> dict[str, tuple[str, Artifact]]:
     """Those of `actions` that the store knows: by id, the key and the artifact."""
     known: dict[str, tuple[str, Artifact]] = {}
-    for action in actions:
-        if all(source in known for source in action.reads.values()):
-            try:
-                name = key(action, {role: known[source][1].digest for role, source in action.reads.items()}, code, context)
-            except ZooError:
-                continue  # what cannot be planned here has left nothing in the store either
-            found = store.find(name)
-            if found:
-                known[action.id] = name, found[1]
+    with at_one_moment():
+        for action in actions:
+            if all(source in known for source in action.reads.values()):
+                try:
+                    name = key(action, {role: known[source][1].digest for role, source in action.reads.items()}, code, context)
+                except ZooError:
+                    continue  # what cannot be planned here has left nothing in the store either
+                found = store.find(name)
+                if found:
+                    known[action.id] = name, found[1]
     return known
 
 
 def keys_in_use(actions: Sequence[Action], store: Store, context: Context, code: Code) -> set[str]:
     """The keys of those of `actions` that the store knows: what a garbage collection has to keep."""
     return {name for name, _ in stored(actions, store, context, code).values()}
+
+
+def _known(action: Action, outcomes: Mapping[str, Outcome], store: Store, context: Context, code: Code) -> Outcome | None:
+    """The outcome of an action that the store knows; None where it has to be made, or fails: its turn will say how."""
+    inputs = {role: outcomes[source].artifact for role, source in action.reads.items() if source in outcomes}
+    digests = {role: artifact.digest for role, artifact in inputs.items() if artifact}
+    if len(digests) < len(action.reads):
+        return None
+    with suppress(Exception):
+        name = key(action, digests, code, context)
+        if found := store.find(name):
+            return Outcome(action, "known", name, found[1], found[0].seconds, verdict=action.step.verdict(found[1].path))
+    return None
 
 
 def _ready(waiting: Sequence[Action], outcomes: Mapping[str, Outcome]) -> Iterator[Action]:

@@ -215,8 +215,12 @@ def found_boxes(
     """The action that runs a detector over a dataset, where that is where the boxes come from."""
     if not isinstance(boxes, DetectorBoxes):
         return {}
-    detector, target = story.place.network(boxes.recipe), boxes.target
+    detector, target = story.detector(boxes.recipe), boxes.target
     protocol = next((one for one in detector.evaluate if one.protocol == boxes.protocol), None)
+    way = (f"/{boxes.protocol}" if protocol else "") + (f"/first-{limit}" if limit else "")
+    id = f"boxes/{detector.name}/{target}/{story.named(dataset)}{way}"
+    if id in story.actions:
+        return {"boxes": id}
     building = replace(wish, accuracy=False, latency=False, weights=None)
     plan_network(story, detector, [target], context, building)
     step = FindBoxes(
@@ -227,8 +231,7 @@ def found_boxes(
         skip_bad_images=wish.skip_bad_images,
     )
     compiled = {"compiled": f"{detector.name}/{target}/compile", **story.photos(dataset)}
-    way = (f"/{boxes.protocol}" if protocol else "") + (f"/first-{limit}" if limit else "")
-    return {"boxes": story.add(Action(f"boxes/{detector.name}/{target}/{story.named(dataset)}{way}", step, compiled))}
+    return {"boxes": story.add(Action(id, step, compiled))}
 
 
 def measure_accuracy(

@@ -39,10 +39,26 @@ def declared(recipe: AnyRecipe, place: Place, context: Context, code: Code) -> d
     said = {"title": recipe.title, "task": recipe.task, "licences": licences, "published": recipe.published}
     rows = {}
     for target in recipe.targets:
-        name = f"{recipe.name}/{target}"
-        own = {id: digest for id, digest in digests.items() if id.startswith(f"{name}/") or id in parities(recipe, target)}
+        name, chain = f"{recipe.name}/{target}", parities(recipe, target)
+        own = {id: digest for id, digest in digests.items() if id.startswith(f"{name}/") or id in chain}
         rows[name] = fingerprint({"said": said, **own})
     return rows
+
+
+class Definitions:
+    """What `declared` says of recipes, found once for each as it stands."""
+
+    def __init__(self, place: Place, context: Context, code: Code) -> None:
+        self.code = code
+        self._place, self._context = place, context
+        self._known: dict[str, tuple[AnyRecipe, dict[str, str]]] = {}
+
+    def of(self, recipe: AnyRecipe) -> dict[str, str]:
+        """See `declared`."""
+        known = self._known.get(recipe.name)
+        if known is None or known[0] != recipe:
+            known = self._known[recipe.name] = (recipe, declared(recipe, self._place, self._context, self.code))
+        return known[1]
 
 
 def named(recipe: AnyRecipe, target: str) -> str:

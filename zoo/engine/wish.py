@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from zoo.datasets import Dataset, Photos
 from zoo.engine.action import Action
-from zoo.recipe.model import Workspace
+from zoo.recipe.model import Recipe, Workspace
 from zoo.recipe.workspace import Place
 from zoo.sources import Source
 from zoo.steps.fetch import FetchPhotos
@@ -42,6 +42,7 @@ class Plan:
 
     place: Place
     actions: dict[str, Action] = field(default_factory=dict)
+    detectors: dict[str, Recipe] = field(default_factory=dict)
 
     @property
     def workspace(self) -> Workspace:
@@ -52,6 +53,12 @@ class Plan:
         """Enter `action` and return its id."""
         self.actions.setdefault(action.id, action)
         return action.id
+
+    def detector(self, name: str) -> Recipe:
+        """The recipe that finds boxes, as it stands when the plan is made."""
+        if name not in self.detectors:
+            self.detectors[name] = self.place.network(name)
+        return self.detectors[name]
 
     def photos(self, dataset: Dataset) -> dict[str, str]:
         """What an action reads beside its model where the images are fetched like weights."""

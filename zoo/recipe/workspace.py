@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,10 @@ class Place:
     declared: Workspace
     store: Path
     results: Path
+    parsed: dict[Path, tuple[tuple[int, int, int], Document]] = field(default_factory=dict, compare=False, repr=False)
+    """File -> its size, time and inode when it was read, and what stood there: read again only where it has changed."""
+    judged: dict[Document, Recipe] = field(default_factory=dict, compare=False, repr=False)
+    """The recipes of documents that say everything themselves."""
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
@@ -74,10 +78,22 @@ class Place:
 
     def network(self, name: str) -> Recipe:
         """The recipe `name` of one network. Raises UsageError where it is not there or is a pipeline's, RecipeError."""
-        document = _document(self.find(name))
+        document = self.document(self.find(name))
         if _joins(document):
             raise UsageError(f"{name} is a pipeline itself", "name a recipe of one network")
         return _single(document, self)
+
+    def document(self, path: Path) -> Document:
+        """A recipe as it stands in its file. Raises RecipeError where it cannot be read as one."""
+        try:
+            status = path.stat()
+        except OSError:
+            return _document(path)  # which says why
+        state = (status.st_size, status.st_mtime_ns, status.st_ino)
+        known = self.parsed.get(path)
+        if known is None or known[0] != state:
+            known = self.parsed[path] = (state, _document(path))
+        return known[1]
 
     def networks(self, recipe: AnyRecipe) -> list[Recipe]:
         """The networks that a recipe needs: its own or those of its parts, and the detectors on whose boxes these are judged."""
@@ -160,7 +176,7 @@ def shown(path: Path) -> Path:
 
 def read_recipe(path: Path, place: Place) -> AnyRecipe:
     """Read one recipe and hold it against its workspace. Raises RecipeError with all its problems."""
-    document = _document(path)
+    document = place.document(path)
     return _composite(document, place) if _joins(document) else _single(document, place)
 
 
@@ -173,7 +189,10 @@ def _single(document: Document, place: Place) -> Recipe:
     from zoo.recipe.check import problems
     from zoo.recipe.sound import sound
 
-    document, faults = resolved(document)
+    if known := place.judged.get(document):
+        return known
+    read = document
+    document, faults = resolved(read)
     try:
         recipe = convert(document, Recipe)
     except RecipeError as error:
@@ -182,6 +201,8 @@ def _single(document: Document, place: Place) -> Recipe:
         raise RecipeError(faults + form + problems(document, sound(document), place.declared)) from None
     if found := problems(document, recipe, place.declared) + [document.problem(path, text) for path, text in _detectors(recipe, place)]:
         raise RecipeError(found)
+    if document is read:  # nothing of it stands in another file, which may change
+        place.judged[document] = recipe
     return recipe
 
 
@@ -191,7 +212,7 @@ def _detectors(recipe: Recipe, place: Place) -> Iterator[Fault]:
         if not isinstance(boxes, DetectorBoxes):
             continue
         try:
-            data = _document(place.find(boxes.recipe)).data
+            data = place.document(place.find(boxes.recipe)).data
         except UsageError as error:
             yield (*path, "recipe"), f"{error.message}; {error.hint}"
             continue
