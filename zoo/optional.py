@@ -12,6 +12,8 @@ EXTRAS = {
     "openvino": "openvino",
     "tensorrt": "tensorrt",
     "tensorrt_rtx": "tensorrt-rtx",
+    "av": "demo",
+    "pygame": "demo",
 }
 
 

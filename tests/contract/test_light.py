@@ -13,7 +13,7 @@ import zoo
 PACKAGE = Path(zoo.__file__).parent
 #: what takes long to import, or is not always installed
 HEAVY = {
-    *("cv2", "numba", "onnx", "onnx_graphsurgeon", "onnxruntime", "onnxsim", "openvino", "polygraphy", "pycocotools"),
+    *("av", "cv2", "numba", "onnx", "onnx_graphsurgeon", "onnxruntime", "onnxsim", "openvino", "polygraphy", "pycocotools", "pygame"),
     *("pypi_simple", "requests", "tensorrt", "tensorrt_rtx", "torch"),
 }
 #: modules whose classes derive from a heavy library's, or that it compiles: whoever wants them has it, and imports them late
