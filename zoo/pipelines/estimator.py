@@ -167,23 +167,32 @@ class Estimator(OneNetwork):
         if boxes is not None:
             raise ZooError("this model finds people by itself and was given boxes", "leave the boxes away")
         watch = watch or Stopwatch()
-        stage = f"{self.name} " if self.name else ""
-        with watch.stage(f"{stage}preparing"):
+        looked = self.look(images, watch)
+        with watch.stage(self._stage("decoding")):
+            return [self.read(views) for views in looked]
+
+    def look(self, images: Sequence[Image], watch: Stopwatch | None = None) -> list[list[View]]:
+        """What the network says of each image: a view for each of `scales` and `turns`. Raises ZooError as `many` does."""
+        watch = watch or Stopwatch()
+        with watch.stage(self._stage("preparing")):
             sized = [self.preprocess.with_fit(self.preprocess.fit.scaled(scale)) for scale in self.scales]
             ready = [self._prepared(one, image, turn) for image in images for one in sized for turn in self.turns]
-        with watch.stage(f"{stage}network"):
+        with watch.stage(self._stage("network")):
             outputs = self._run([tensor for tensor, _ in ready])
-        with watch.stage(f"{stage}decoding"):
-            views = [View(output, affine) for output, (_, affine) in zip(outputs, ready, strict=True)]
-            count = len(self.scales) * len(self.turns)
-            return [self._decode(views[start : start + count]) for start in range(0, len(views), count)]
+        views = [View(output, affine) for output, (_, affine) in zip(outputs, ready, strict=True)]
+        count = len(self.scales) * len(self.turns)
+        return [views[start : start + count] for start in range(0, len(views), count)]
+
+    def _stage(self, name: str) -> str:
+        return f"{self.name} {name}" if self.name else name
 
     @staticmethod
     def _prepared(preprocess: Preprocess, image: Image, turn: Turn) -> tuple[Tensor, Affine]:
         tensor, affine = preprocess.prepare(turned(image, turn) if turn else image)
         return tensor, affine.after(turn) if turn else affine
 
-    def _decode(self, views: Sequence[View]) -> Poses:
+    def read(self, views: Sequence[View]) -> Poses:
+        """The people of one image, from what `look` said of it. Raises StepFailed where the decoder cannot read so many views."""
         if self.turns != (0,):
             if not isinstance(self.decode, Turning) or len(self.scales) > 1:
                 raise StepFailed(f"{type(self.decode).__name__} cannot choose among these runs", "leave `turns:` or `scales:` away")

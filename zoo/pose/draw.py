@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import ZooError
+from zoo.pose.canvas import DARK, WHITE, Canvas
 from zoo.pose.keypoints import Floats, Poses
 from zoo.pose.skeletons import Colour, Skeleton
 
-#: coordinates are handed to OpenCV in 1/16 pixel, so that strokes do not jump from pixel to pixel
-_SHIFT = 4
 #: no image is so wide; with the shift it fits 32 bits, and a stroke that leads there is still drawn in a millisecond
 _FAR = 1e5
-_WHITE = (255, 255, 255)
-_DARK = (24, 20, 16)
 #: a person of whom nothing but the box is known
 _FOUND = (64, 222, 255)
+#: of ids, one after the other: bright, and unlike their neighbours
+_IDS: tuple[Colour, ...] = (
+    *((80, 220, 255), (120, 230, 120), (255, 180, 90), (200, 150, 255), (90, 160, 255)),
+    *((220, 230, 90), (150, 120, 250), (170, 255, 210), (255, 150, 200), (200, 200, 200)),
+)
 
 
 def draw(
@@ -27,6 +27,8 @@ def draw(
     skeleton: Skeleton,
     *,
     boxes: bool = False,
+    limbs: bool = True,
+    ids: NDArray[np.integer] | None = None,
     thickness: float | None = None,
     threshold: float = 0.0,
     opacity: float = 0.9,
@@ -35,7 +37,8 @@ def draw(
 
     A stroke is `thickness` pixels, or by default as wide as the person's size asks for; the fingers of a body's hands
     are as much thinner as the hand is smaller. A keypoint that is absent or scored under `threshold`, and a limb that
-    misses one of its ends, is not drawn. `boxes` adds each person's box. Of people whose skeleton has no keypoints the boxes
+    misses one of its ends, is not drawn. `boxes` adds each person's box, `ids` (N,) a number beside each,
+    in a colour of its own; without `limbs` these stand alone. Of people whose skeleton has no keypoints the boxes
     are drawn, with their scores, and none under `threshold`.
     """
     if len(poses) and poses.keypoints.shape[1] != len(skeleton.keypoints):
@@ -43,11 +46,13 @@ def draw(
             f"{skeleton.name} has {len(skeleton.keypoints)} keypoints, these poses have {poses.keypoints.shape[1]}",
             "name the skeleton of the decoder that made them",
         )
-    canvas = _Canvas(image)
+    canvas = Canvas(image)
     for person in np.argsort(poses.instance_scores, kind="stable"):
         if not skeleton.keypoints:
             if np.isfinite(poses.boxes[person]).all() and poses.instance_scores[person] >= threshold:
-                _found(canvas, poses.boxes[person], float(poses.instance_scores[person]), thickness)
+                _found(
+                    canvas, poses.boxes[person], float(poses.instance_scores[person]), thickness, None if ids is None else int(ids[person])
+                )
             continue
         points = np.clip(poses.keypoints[person].astype(np.float64), -_FAR, _FAR)
         shown = np.isfinite(poses.keypoints[person]).all(axis=1) & (poses.scores[person] >= threshold)
@@ -58,8 +63,9 @@ def draw(
         sized = points[first][shown[first]] if shown[first].any() else points[shown]
         whole = _stroke(sized, image.shape[:2])
         if boxes and np.isfinite(poses.boxes[person]).all():
-            canvas.box(np.clip(poses.boxes[person].astype(np.float64), -_FAR, _FAR), max(1.0, (thickness or whole) / 4))
-        for part in skeleton.parts:
+            colour = WHITE if ids is None else _colour(int(ids[person]))
+            canvas.box(np.clip(poses.boxes[person].astype(np.float64), -_FAR, _FAR), max(1.0, (thickness or whole) / 4), colour)
+        for part in skeleton.parts if limbs else ():
             among = np.zeros_like(shown)
             among[part.start : part.stop] = shown[part.start : part.stop]
             if among.any():
@@ -67,19 +73,27 @@ def draw(
                 fine = part.start > 0
                 stroke = _finger(points[among], thickness or whole) if fine else thickness or whole
                 _part(canvas, points, among, skeleton, stroke, fine)
+        if ids is not None:
+            canvas.label(str(int(ids[person])), points[shown].min(axis=0), _colour(int(ids[person])))
     return canvas.blended(opacity)
 
 
-def _found(canvas: _Canvas, box: Floats, score: float, thickness: float | None) -> None:
-    """A person's box, x1, y1, x2, y2 from the edges of pixels, with the score."""
+def _colour(name: int) -> Colour:
+    """That of an id."""
+    return _IDS[name % len(_IDS)]
+
+
+def _found(canvas: Canvas, box: Floats, score: float, thickness: float | None, name: int | None) -> None:
+    """A person's box, x1, y1, x2, y2 from the edges of pixels, with the id where there is one, and the score."""
+    colour = _FOUND if name is None else _colour(name)
     # the centre of a pixel is whole here
     corners = np.clip(box.astype(np.float64) - 0.5, -_FAR, _FAR)
     stroke = thickness or _stroke(corners.reshape(2, 2), canvas.image.shape[:2])
-    canvas.box(corners, max(1.5, 0.6 * stroke), _FOUND)
-    canvas.label(f"{score:.2f}", corners[:2], _FOUND)
+    canvas.box(corners, max(1.5, 0.6 * stroke), colour)
+    canvas.label(f"{score:.2f}" if name is None else f"{name}: {score:.2f}", corners[:2], colour)
 
 
-def _part(canvas: _Canvas, points: NDArray[np.float64], shown: NDArray[np.bool_], skeleton: Skeleton, stroke: float, fine: bool) -> None:
+def _part(canvas: Canvas, points: NDArray[np.float64], shown: NDArray[np.bool_], skeleton: Skeleton, stroke: float, fine: bool) -> None:
     """A body or a hand; `fine` where there is no room for joints with rings."""
     colours = skeleton.joint_colours
     limbs = [
@@ -90,14 +104,14 @@ def _part(canvas: _Canvas, points: NDArray[np.float64], shown: NDArray[np.bool_]
     rim = 0.3 * stroke if fine else max(0.75, 0.25 * stroke)
     # all of the dark rim lies under all of the colour: a limb never cuts through another of the same part
     for a, b, width, _ in bars:
-        canvas.bar(a, b, width + 2 * rim, _DARK)
+        canvas.bar(a, b, width + 2 * rim, DARK)
     for point, radius, _ in discs:
-        canvas.disc(point, radius + rim, _DARK)
+        canvas.disc(point, radius + rim, DARK)
     for a, b, width, colour in bars:
         canvas.bar(a, b, width, colour)
     for point, radius, colour in discs:
         if not fine:
-            canvas.disc(point, radius, _WHITE)
+            canvas.disc(point, radius, WHITE)
         canvas.disc(point, radius if fine else 0.62 * radius, colour)
 
 
@@ -121,61 +135,3 @@ def _stroke(points: NDArray[np.float64], size: tuple[int, ...]) -> float:
 def _finger(points: NDArray[np.float64], stroke: float) -> float:
     """Width of a finger of a hand that belongs to a body whose limbs are `stroke` wide: 1/36 of the hand's size."""
     return float(np.clip(np.hypot(*np.ptp(points, axis=0)) / 36, 1.0, max(1.0, 0.5 * stroke)))
-
-
-class _Canvas:
-    """A copy of an image that is painted on; the untouched one is kept for what shines through."""
-
-    def __init__(self, image: NDArray[np.uint8]) -> None:
-        self.image = image
-        self.painted = np.array(image, order="C")
-
-    def bar(self, start: NDArray[np.float64], end: NDArray[np.float64], width: float, colour: Colour) -> None:
-        """A bar with round ends, exact to 1/16 pixel where a line of whole-pixel width is not."""
-        import cv2
-
-        along = end - start
-        length = float(np.hypot(*along))
-        if length > 0:
-            side = np.array([-along[1], along[0]]) / length * width / 2
-            corners = np.array([start + side, end + side, end - side, start - side])
-            cv2.fillConvexPoly(self.painted, self._fixed(corners), colour, cv2.LINE_AA, _SHIFT)
-        self.disc(start, width / 2, colour)
-        self.disc(end, width / 2, colour)
-
-    def disc(self, centre: NDArray[np.float64], radius: float, colour: Colour) -> None:
-        import cv2
-
-        x, y = self._fixed(centre).tolist()
-        cv2.circle(self.painted, (x, y), round(radius * 2**_SHIFT), colour, -1, cv2.LINE_AA, _SHIFT)
-
-    def box(self, box: NDArray[np.float64], width: float, inner: Colour = _WHITE) -> None:
-        x1, y1, x2, y2 = box
-        corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]])
-        for colour, wide in ((_DARK, width + 1.5), (inner, width)):
-            for start, end in pairwise(corners):
-                self.bar(start, end, wide, colour)
-
-    def label(self, text: str, corner: NDArray[np.float64], colour: Colour) -> None:
-        """Text on a plate that stands on `corner`, or hangs from it where there is no room above; within the image."""
-        import cv2
-
-        rows, columns = self.image.shape[:2]
-        font, scale = cv2.FONT_HERSHEY_SIMPLEX, float(np.clip(np.hypot(rows, columns) / 1600, 0.4, 1.6))
-        bold = max(1, round(1.6 * scale))
-        (width, height), below = cv2.getTextSize(text, font, scale, bold)
-        left = int(np.clip(corner[0], 0, max(0, columns - width - below)))
-        bottom = int(corner[1]) if corner[1] >= height + below else int(max(corner[1], 0)) + height + below
-        bottom = min(bottom, rows - 1)
-        cv2.rectangle(self.painted, (left, bottom - height - below), (left + width + below, bottom), colour, -1)
-        cv2.putText(self.painted, text, (left + below // 2, bottom - below // 2), font, scale, _DARK, bold, cv2.LINE_AA)
-
-    def blended(self, opacity: float) -> NDArray[np.uint8]:
-        import cv2
-
-        mixed: NDArray[np.uint8] = cv2.addWeighted(self.painted, opacity, np.ascontiguousarray(self.image), 1 - opacity, 0)
-        return mixed
-
-    def _fixed(self, points: NDArray[np.float64]) -> NDArray[np.int32]:
-        fixed: NDArray[np.int32] = np.round(points * 2**_SHIFT).astype(np.int32)
-        return fixed
