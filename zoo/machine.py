@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
+from zoo.cgroup import cpu_quota, memory_limit
 from zoo.record import Record
 
 ROOT = Path("/")
@@ -49,6 +50,9 @@ DARWIN_LEAF7 = {"AVX2": "avx2", "AVX512F": "avx512f", "AVX512VNNI": "avx512_vnni
 #: Windows: IsProcessorFeaturePresent (winnt.h). It has no number for VNNI, so INT8 there is built for machines without it.
 WINDOWS = {40: "avx2", 41: "avx512f", 43: "dotprod", 66: "i8mm", 67: "fp16", 68: "bf16"}
 
+#: Distributions that compute, or prepare what is computed.
+RUNTIMES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "openvino", "tensorrt", "tensorrt-rtx-cu13", "torch")
+
 
 class Gpu(Record, frozen=True, kw_only=True):
     """One NVIDIA GPU as nvidia-smi states it."""
@@ -75,6 +79,14 @@ class Machine(Record, frozen=True, kw_only=True):
     os: str = ""
     python: str = ""
     gpus: tuple[Gpu, ...] = ()
+    affinity: tuple[int, ...] = ()
+    """The numbers of the logical cores that this process may run on."""
+    cpu_quota: float | None = None
+    """Cores' worth of time that a container allows; None without a limit."""
+    memory_limit_bytes: int | None = None
+    """The container's; None without one."""
+    versions: dict[str, str] = {}
+    """Of the runtimes that are installed here, used or not."""
 
 
 def parse_flags(cpuinfo: str) -> tuple[str, ...]:
@@ -134,29 +146,6 @@ def default_threads() -> int:
     return max(1, min(len(siblings), cores()))
 
 
-def cpu_quota(root: Path = ROOT) -> float | None:
-    """Cores' worth of time that the cgroup (v2 or v1) allows; None without a limit."""
-    limits = []
-    for folder in _cgroups(root, "cpu"):
-        quota, _, period = _text(folder / "cpu.max").strip().partition(" ")
-        if not quota:
-            quota, period = _text(folder / "cpu.cfs_quota_us").strip(), _text(folder / "cpu.cfs_period_us").strip()
-        if quota.isdecimal() and period.isdecimal() and int(period):  # "max" and -1 mean none
-            limits.append(int(quota) / int(period))
-    return min(limits, default=None)
-
-
-def memory_limit(root: Path = ROOT) -> int | None:
-    """The cgroup's memory limit in bytes; None without one."""
-    limits = []
-    for folder in _cgroups(root, "memory"):
-        for name in ("memory.max", "memory.limit_in_bytes"):
-            text = _text(folder / name).strip()
-            if text.isdecimal() and int(text) < 1 << 60:  # v1 writes "no limit" as a huge number
-                limits.append(int(text))
-    return min(limits, default=None)
-
-
 def memory() -> int | None:
     """Bytes of memory that this process may use: the physical memory or the cgroup's limit, whichever is less."""
     sizes = [size for size in (_physical_memory(), memory_limit()) if size]
@@ -193,6 +182,10 @@ def describe() -> Machine:
         os=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         gpus=gpus(),
+        affinity=affinity(),
+        cpu_quota=cpu_quota(),
+        memory_limit_bytes=memory_limit(),
+        versions=dict(versions(RUNTIMES)),
     )
 
 
@@ -224,19 +217,6 @@ def versions(names: Iterable[str]) -> Mapping[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _cgroups(root: Path, controller: str) -> list[Path]:
-    """The folders, from this process's group up, whose limits for `controller` apply."""
-    folders: list[Path] = []
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        _, names, path = line.split(":", 2)
-        if names and controller not in names.split(","):
-            continue
-        top = root / "sys/fs/cgroup" / (controller if names else "")
-        group = top / path.lstrip("/")
-        folders += [group, *(parent for parent in group.parents if parent == top or top in parent.parents)]
-    return folders
 
 
 def _physical_memory() -> int | None:

@@ -12,7 +12,7 @@ import yaml
 from workspaces import annotate, person, picture
 
 from zoo.cli import run
-from zoo.measure.latency import FEWEST, LONG
+from zoo.measure.windows import FEWEST, LONG
 from zoo.models import OnnxGraph
 from zoo.recipe.model import Recipe
 from zoo.recipe.workspace import open_place, read_recipe

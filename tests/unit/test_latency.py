@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,10 +16,20 @@ from numpy.typing import NDArray
 
 from zoo.context import Context
 from zoo.errors import Cancelled, StepFailed
-from zoo.measure import latency
-from zoo.measure.latency import bound_batch, measure, noise, summarise
+from zoo.measure import windows
+from zoo.measure.latency import Timing, bound_batch, measure, noise, summarise
 from zoo.measure.quiet import Neighbours, yardstick
+from zoo.measure.windows import Taken, interval
 from zoo.steps.latency import batched
+
+
+@pytest.fixture(autouse=True)
+def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of one call, after the first of which any median is close enough: a test asks for what it is about."""
+    monkeypatch.setattr(windows, "WINDOW", 0.0)
+    monkeypatch.setattr(windows, "CALLS", 1)
+    monkeypatch.setattr(windows, "close", lambda times: True)
+    monkeypatch.setattr(windows, "yardstick", lambda threads: 1.0)
 
 
 @dataclass
@@ -69,7 +80,7 @@ def test_it_runs_at_least_so_long(context: Context) -> None:
 def test_a_network_so_slow_that_it_takes_too_long_makes_fewer_calls(
     context: Context, monkeypatch: pytest.MonkeyPatch, runs: int, made: int
 ) -> None:
-    monkeypatch.setattr(latency, "LONG", 0.005)
+    monkeypatch.setattr(windows, "LONG", 0.005)
     timing = measure(Sleeper(0.001), feeds(), seconds=0.0, runs=runs, warmup=0.0, context=context)
     assert timing.runs == made
 
@@ -136,9 +147,9 @@ def test_warming_up_is_bounded_for_times_that_never_settle(context: Context) -> 
     assert 3 <= timing.warmup_runs < 40
 
 
-def summary(milliseconds: list[float], shapes: list[Any] | None = None) -> latency.Timing:
+def summary(milliseconds: list[float], shapes: list[Any] | None = None) -> Timing:
     times = [round(value * 1e6) for value in milliseconds]
-    return summarise(times, shapes or [0] * len(times), batch=1, warmup_runs=3, yardsticks=(1.0, 1.0), others=None)
+    return summarise(Taken(times, yardsticks=[1.0, 1.0]), shapes or [0] * len(times), batch=1, warmup_runs=3)
 
 
 def test_percentiles_are_those_of_the_calls() -> None:
@@ -163,6 +174,85 @@ def test_a_machine_that_changed_meanwhile_is_noise(yardsticks: tuple[float, floa
     assert noise((1.0, 1.05), 1.2, 0.0) == ()
 
 
+def test_a_machine_that_was_disturbed_in_the_middle_is_noise(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = iter([1.0, 1.0, 1.3, 1.02, 1.0])
+    monkeypatch.setattr(windows, "yardstick", lambda threads: next(found))
+    timing = measure(Sleeper(0.001), feeds(), seconds=0.0, runs=4, warmup=0.0, context=context)
+    assert timing.yardstick_between_ms == (1.0, 1.3, 1.02)
+    assert "a fixed piece of work took 1.00 ms before, 1.00 to 1.30 ms between windows and 1.00 ms after" in timing.noise
+
+
+def test_windows_go_on_until_the_median_is_known(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def close(times: list[int]) -> bool:
+        asked.append(len(times))
+        return len(asked) == 5
+
+    monkeypatch.setattr(windows, "CALLS", 3)
+    monkeypatch.setattr(windows, "close", close)
+    timing = measure(Sleeper(), feeds(), seconds=0.0, runs=6, warmup=0.0, context=context)
+    assert asked == [6, 9, 12, 15, 18], "nothing is asked before there are as many calls as were wished for"
+    assert (timing.runs, timing.windows) == (18, 6)
+
+
+def test_a_window_lasts_as_long_as_it_has_to(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "WINDOW", 0.02)
+    monkeypatch.setattr(windows, "CALLS", 3)
+    assert measure(Sleeper(0.001), feeds(), seconds=0.0, runs=1, warmup=0.0, context=context).runs >= 10
+    assert measure(Sleeper(0.02), feeds(), seconds=0.0, runs=1, warmup=0.0, context=context).runs == 3
+
+
+def test_a_median_that_is_never_known_ends_when_time_is_up(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "close", lambda times: False)
+    monkeypatch.setattr(windows, "LONG", 0.1)
+    assert 0.1 <= measure(Sleeper(0.001), feeds(), seconds=0.0, runs=20, warmup=0.0, context=context).seconds < 1.0
+
+
+def test_after_another_had_its_turn_one_call_does_not_count(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[int] = []
+
+    def turn() -> bool:
+        turns.append(len(runner.calls))
+        return len(turns) == 2
+
+    runner = Sleeper()
+    taken = windows.take(runner, feeds(), context=context, seconds=0.0, runs=4, turn=turn)
+    assert (taken.windows, turns, len(runner.calls), len(taken.times)) == (4, [1, 2, 4], 5, 4)
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(6, 0, 5), (9, 1, 7), (10, 1, 8), (20, 5, 14), (100, 39, 60), (1000, 468, 531)])
+def test_the_interval_of_the_median_is_that_of_the_sign_test(count: int, low: int, high: int) -> None:
+    values = [float(value) for value in range(count)][::-1]
+    assert interval(values) == (low, high)
+    assert at_most(low, count) <= 0.025 < at_most(low + 1, count), "as narrow as 95 % allow"
+
+
+def at_most(most: int, count: int) -> float:
+    """The probability of at most so many heads of `count` coins."""
+    return sum(math.comb(count, heads) for heads in range(most + 1)) / 2**count
+
+
+def test_many_values_and_few_have_the_interval_that_belongs_to_them() -> None:
+    assert interval([1.0] * 5) is None
+    found = [interval([float(value) for value in range(count)]) for count in (1000, 1001)]
+    assert found[0] == (468.0, 531.0) and found[1] == (468.0, 532.0), "exact and approximate ranks meet"
+
+
+def test_the_interval_holds_the_median_nineteen_times_of_twenty() -> None:
+    random = np.random.default_rng(0)
+    found = [interval(random.exponential(size=41).tolist()) for _ in range(2000)]
+    held = [low <= math.log(2) <= high for low, high in filter(None, found)]
+    assert 0.94 < sum(held) / len(held) < 0.98
+
+
+def test_a_median_is_close_when_its_interval_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert windows.close([1000 + value % 10 for value in range(100)])
+    assert not windows.close([1000 + 3 * value for value in range(100)])
+    assert not windows.close([1000] * 5), "too few for an interval"
+
+
 def test_a_neighbour_who_was_there_all_along_is_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zoo.machine.cores", lambda: 2)
     assert noise((1.0, 1.0), 1.0, 0.9) == ("others used 0.90 of 2 cores",)
@@ -171,17 +261,24 @@ def test_a_neighbour_who_was_there_all_along_is_noise(monkeypatch: pytest.Monkey
 def test_neighbours_are_what_is_busy_and_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stat = tmp_path / "stat"
     monkeypatch.setattr("zoo.measure.quiet.affinity", lambda: (0, 2))
-    clock = iter((100.0, 102.0))
+    clock = iter((100.0, 101.0, 500.0, 501.0))
     monkeypatch.setattr("zoo.measure.quiet.time.monotonic", lambda: next(clock))
     stat.write_text("cpu 9 9 9 9 9 9 9 9 0 0\ncpu0 0 0 0 0 0 0 0 0 0 0\ncpu1 0 0 0 0 0 0 0 0 0 0\ncpu2 0 0 0 0 0 0 0 0 0 0\n")
     neighbours = Neighbours(stat)
-    # core 1 is not ours to use; idle and waiting are not work
-    stat.write_text("cpu0 10000 0 0 77 77 0 0 0 0 0\ncpu1 9999 0 0 0 0 0 0 0 0 0\ncpu2 0 0 0 0 0 0 0 10000 0 0\n")
+    with neighbours:
+        # core 1 is not ours to use; idle and waiting are not work
+        stat.write_text("cpu0 5000 0 0 77 77 0 0 0 0 0\ncpu1 9999 0 0 0 0 0 0 0 0 0\ncpu2 0 0 0 0 0 0 0 5000 0 0\n")
+    # what is done between two windows is not counted
+    stat.write_text("cpu0 90000 0 0 0 0 0 0 0 0 0\ncpu2 0 0 0 0 0 0 0 5000 0 0\n")
+    with neighbours:
+        stat.write_text("cpu0 95000 0 0 0 0 0 0 0 0 0\ncpu2 0 0 0 0 0 0 0 10000 0 0\n")
     assert neighbours.cores() == pytest.approx(100.0, rel=0.05)
 
 
 def test_without_proc_stat_nothing_is_said_of_neighbours(tmp_path: Path) -> None:
-    assert Neighbours(tmp_path / "none").cores() is None
+    with Neighbours(tmp_path / "none") as neighbours:
+        pass
+    assert neighbours.cores() is None
 
 
 def test_the_yardstick_takes_time_on_one_thread_and_on_two() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo import machine
+from zoo import cgroup, machine
 from zoo.record import canonical
 
 
@@ -45,7 +45,7 @@ def test_quota_of_cgroup_v2_is_the_tightest_on_the_way_up(tmp_path: Path) -> Non
         "sys/fs/cgroup/a/cpu.max": "150000 100000\n",
         "sys/fs/cgroup/a/b/cpu.max": "400000 100000\n",
     }
-    assert machine.cpu_quota(group(tmp_path, "0::/a/b\n", files)) == 1.5
+    assert cgroup.cpu_quota(group(tmp_path, "0::/a/b\n", files)) == 1.5
 
 
 def test_quota_and_limit_of_cgroup_v1_are_read(tmp_path: Path) -> None:
@@ -56,15 +56,15 @@ def test_quota_and_limit_of_cgroup_v1_are_read(tmp_path: Path) -> None:
         "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
     }
     root = group(tmp_path, "5:memory:/x\n1:cpu:/x\n", files)
-    assert machine.cpu_quota(root) == 2.0
-    assert machine.memory_limit(root) == 1 << 30
+    assert cgroup.cpu_quota(root) == 2.0
+    assert cgroup.memory_limit(root) == 1 << 30
 
 
 def test_no_limit_is_none(tmp_path: Path) -> None:
     root = group(tmp_path, "1:cpu:/\n0::/\n", {"sys/fs/cgroup/cpu.max": "max 100000", "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1"})
-    assert machine.cpu_quota(root) is None
-    assert machine.memory_limit(root) is None
-    assert machine.cpu_quota(tmp_path / "nowhere") is None
+    assert cgroup.cpu_quota(root) is None
+    assert cgroup.memory_limit(root) is None
+    assert cgroup.cpu_quota(tmp_path / "nowhere") is None
 
 
 def test_a_quota_bounds_cores_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +107,15 @@ def test_the_description_names_no_host_and_no_user() -> None:
     text = canonical(machine.describe()).decode()
     assert os.uname().nodename not in text or len(os.uname().nodename) < 4  # "vm" may stand in any text
     assert machine.describe().cores >= machine.describe().threads >= 1
+
+
+def test_the_description_holds_the_limits_of_a_container_and_what_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "affinity", lambda: (1, 3))
+    monkeypatch.setattr(machine, "cpu_quota", lambda: 1.5)
+    monkeypatch.setattr(machine, "memory_limit", lambda: 1 << 30)
+    found = machine.describe.__wrapped__()
+    assert (found.affinity, found.cores, found.cpu_quota, found.memory_limit_bytes) == ((1, 3), 2, 1.5, 1 << 30)
+    assert found.versions["onnxruntime"] == machine.versions(["onnxruntime"])["onnxruntime"]
 
 
 def test_versions_are_of_what_is_installed_and_in_order() -> None:

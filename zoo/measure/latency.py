@@ -18,21 +18,16 @@ from numpy.typing import NDArray
 
 from zoo.context import Context
 from zoo.errors import StepFailed
-from zoo.measure.quiet import Neighbours, yardstick
+from zoo.measure.energy import Meter
+from zoo.measure.windows import WINDOW, Feeds, Taken, interval, take
 from zoo.record import Record
 
-Feeds = Mapping[str, NDArray[Any]]
-
 DRIFT = 1.10
-"""The yardstick after the runs against before (or the other way round) above which they are noisy."""
+"""The slowest yardstick against the fastest, of those before, between and after the windows, above which they are noisy."""
 SPREAD = 1.30
 """p90 / p50, of calls with equal shapes, above which they are noisy."""
 CROWD = 0.10
 """Others' work, in parts of the cores that we may use, above which the runs are noisy."""
-LONG = 6.0
-"""Seconds after which a slow network need not reach its number of calls ..."""
-FEWEST = 10
-"""... once it has made these."""
 
 
 class Network(Protocol):
@@ -57,6 +52,11 @@ class Timing(Record, frozen=True, kw_only=True):
     seconds: float
     """The sum of all timed calls; what lies between them (progress, choosing a feed) is not the network's."""
     median_ms: float
+    median_low_ms: float | None = None
+    median_high_ms: float | None = None
+    """The 95 % interval of the median (`zoo.measure.windows.interval`); None of fewer than six calls."""
+    windows: int = 0
+    """In which the calls were made; 0 of those that were made in one go."""
     p90_ms: float
     p99_ms: float
     mean_ms: float
@@ -65,10 +65,16 @@ class Timing(Record, frozen=True, kw_only=True):
     warmup_runs: int
     yardstick_before_ms: float
     yardstick_after_ms: float
+    yardstick_between_ms: tuple[float, ...] = ()
+    """Between windows, in their order."""
     spread: float
     """p90 / p50 of calls with equal shapes."""
     others_cores: float | None
     """Cores' worth of others' work meanwhile; None where the platform does not tell."""
+    joules_per_image: float | None = None
+    """What `energy_of` spent; None where the machine does not tell."""
+    energy_of: str = ""
+    """What the energy is of: "CPU packages", "GPU board"."""
     noise: tuple[str, ...] = ()
     """Why these times are not to be trusted, in words; empty on a quiet machine."""
 
@@ -86,9 +92,11 @@ def measure(
     seconds: float = 2.0,
     runs: int = 50,
     warmup: float = 5.0,
+    meter: Meter | None = None,
+    turn: Callable[[], bool] = lambda: False,
 ) -> Timing:
-    """Time `runner` on `feeds` in turn, for at least `seconds` and at least `runs` calls: fewer of a network so slow that they
-    take longer than LONG seconds, but FEWEST of any.
+    """Time `runner` on `feeds` in turn, for at least `seconds` and at least `runs` calls and until the median is known closely
+    enough, within bounds (`zoo.measure.windows.take`).
 
     Each feed maps input names to tensors (B, ...), B the same in all; two of them must differ. Calls are first made
     untimed until their times are stable, for at most `warmup` seconds (three calls at least).
@@ -96,7 +104,7 @@ def measure(
     Raises StepFailed where the batch is not what the network is made for, and where outputs ignore the input."""
     batch = bound_batch(runner, feeds)
     check_alive(runner, feeds, batch)
-    return timed(runner, feeds, batch=batch, context=context, seconds=seconds, runs=runs, warmup=warmup)
+    return timed(runner, feeds, batch=batch, context=context, seconds=seconds, runs=runs, warmup=warmup, meter=meter, turn=turn)
 
 
 def timed(
@@ -109,23 +117,16 @@ def timed(
     runs: int,
     warmup: float = 5.0,
     warm: Callable[[], object] = lambda: None,
+    meter: Meter | None = None,
+    turn: Callable[[], bool] = lambda: False,
 ) -> Timing:
     """Time any `call` of `batch` images on `feeds` in turn, as `measure` does; `warm` is told when warming up is over."""
     context.report("warming up")
-    warmups = _warm_up(call, feeds, warmup, context)
+    warmups = warm_up(call, feeds, warmup, context)
     warm()
-    before = yardstick(context.threads)
-    neighbours = Neighbours()
-    times = _time(call, feeds, seconds, runs, context)
-    others = neighbours.cores()
-    return summarise(
-        times,
-        [_shapes(feeds[run % len(feeds)]) for run in range(len(times))],
-        batch=batch,
-        warmup_runs=warmups,
-        yardsticks=(before, yardstick(context.threads)),
-        others=others,
-    )
+    taken = take(call, feeds, context=context, seconds=seconds, runs=runs, meter=meter, turn=turn)
+    shapes = [_shapes(feeds[run % len(feeds)]) for run in range(len(taken.times))]
+    return summarise(taken, shapes, batch=batch, warmup_runs=warmups, energy_of=meter.what if meter else "")
 
 
 def bound_batch(runner: Network, feeds: Sequence[Feeds]) -> int:
@@ -165,48 +166,49 @@ def check_alive(runner: Network, feeds: Sequence[Feeds], batch: int) -> None:
         raise StepFailed("outputs do not change with the input", "the runtime returns old buffers, or the graph is cut off from its input")
 
 
-def summarise(
-    times: Sequence[int],
-    shapes: Sequence[Any],
-    *,
-    batch: int,
-    warmup_runs: int,
-    yardsticks: tuple[float, float],
-    others: float | None,
-) -> Timing:
-    """The figures of `times` (ns, one for each call; `shapes` says which calls are alike)."""
-    milliseconds = np.asarray(times, dtype=np.float64) / 1e6
+def summarise(taken: Taken, shapes: Sequence[Any], *, batch: int, warmup_runs: int, energy_of: str = "") -> Timing:
+    """The figures of what was taken (`shapes` of each call says which are alike)."""
+    milliseconds = np.asarray(taken.times, dtype=np.float64) / 1e6
     p50, p90, p99 = (float(value) for value in np.percentile(milliseconds, (50, 90, 99)))
+    low, high = interval(milliseconds.tolist()) or (None, None)
     total = float(milliseconds.sum()) / 1e3
-    images = batch * len(times)
+    images = batch * len(taken.times)
     spread = _spread(milliseconds, shapes)
+    before, *between, after = taken.yardsticks
     return Timing(
-        runs=len(times),
+        runs=len(taken.times),
         batch=batch,
         images=images,
         seconds=total,
         median_ms=p50,
+        median_low_ms=low,
+        median_high_ms=high,
+        windows=taken.windows,
         p90_ms=p90,
         p99_ms=p99,
         mean_ms=float(milliseconds.mean()),
         images_per_second=images / total,
         warmup_runs=warmup_runs,
-        yardstick_before_ms=yardsticks[0],
-        yardstick_after_ms=yardsticks[1],
+        yardstick_before_ms=before,
+        yardstick_after_ms=after,
+        yardstick_between_ms=tuple(between),
         spread=spread,
-        others_cores=others,
-        noise=noise(yardsticks, spread, others),
+        others_cores=taken.others,
+        joules_per_image=None if taken.joules is None else taken.joules / images,
+        energy_of="" if taken.joules is None else energy_of,
+        noise=noise(taken.yardsticks, spread, taken.others),
     )
 
 
-def noise(yardsticks: tuple[float, float], spread: float, others: float | None) -> tuple[str, ...]:
-    """What was wrong with the machine while it measured, in words."""
+def noise(yardsticks: Sequence[float], spread: float, others: float | None) -> tuple[str, ...]:
+    """What was wrong with the machine while it measured, in words; `yardsticks` (ms) are before, any between, and after."""
     from zoo.machine import cores
 
     found = []
-    drift = max(yardsticks) / min(yardsticks)
-    if drift > DRIFT:
-        found.append(f"a fixed piece of work took {yardsticks[0]:.2f} ms before and {yardsticks[1]:.2f} ms after")
+    if max(yardsticks) / min(yardsticks) > DRIFT:
+        before, *between, after = yardsticks
+        meanwhile = f", {min(between):.2f} to {max(between):.2f} ms between windows" if between else ""
+        found.append(f"a fixed piece of work took {before:.2f} ms before{meanwhile} and {after:.2f} ms after")
     if spread > SPREAD:
         found.append(f"p90 is {spread:.2f} times p50")
     if others is not None and others > CROWD * cores():
@@ -226,40 +228,20 @@ def _spread(milliseconds: NDArray[np.float64], shapes: Sequence[Any]) -> float:
     return float(np.percentile(ratios, 90) / np.median(ratios)) if ratios else 1.0
 
 
-def _warm_up(call: Callable[[Feeds], object], feeds: Sequence[Feeds], limit: float, context: Context) -> int:
-    """Call until the median of five calls is within 5 % of that of the five before; the number of calls."""
+def warm_up(call: Callable[[Feeds], object], feeds: Sequence[Feeds], limit: float, context: Context) -> int:
+    """Call until the median of five calls is within 5 % of that of the five before, for a window's time at least (a clock takes
+    that long to rise) and `limit` seconds at most; the number of calls."""
     times: list[float] = []
-
-    def once() -> None:
+    start = time.perf_counter()
+    while len(times) < 3 or time.perf_counter() - start < limit:
         context.report("warming up", len(times))
-        start = time.perf_counter()
+        began = time.perf_counter()
         call(feeds[len(times) % len(feeds)])
-        times.append(time.perf_counter() - start)
-
-    end = time.perf_counter() + limit
-    while len(times) < 3 or time.perf_counter() < end:
-        once()
-        if len(times) >= 10 and math.isclose(median(times[-5:]), median(times[-10:-5]), rel_tol=0.05):
+        times.append(time.perf_counter() - began)
+        stable = len(times) >= 10 and math.isclose(median(times[-5:]), median(times[-10:-5]), rel_tol=0.05)
+        if stable and time.perf_counter() - start >= WINDOW:
             break
     return len(times)
-
-
-def _time(call: Callable[[Feeds], object], feeds: Sequence[Feeds], seconds: float, runs: int, context: Context) -> list[int]:
-    """Nanoseconds of each call."""
-    times: list[int] = []
-    clock: Callable[[], int] = time.perf_counter_ns
-    total, told = 0, 0
-    while len(times) < min(runs, FEWEST) or (total < LONG * 1e9 and (len(times) < runs or total < seconds * 1e9)):
-        feed = feeds[len(times) % len(feeds)]
-        start = clock()
-        call(feed)
-        spent = clock() - start
-        times.append(spent)
-        total += spent
-        if total - told > 2.5e8:  # a listener that draws would be felt after every call
-            context.report("timing", min(total / 1e9, seconds), seconds, "seconds")
-            told = total
-    return times
 
 
 def _shapes(feed: Feeds) -> tuple[tuple[str, tuple[int, ...]], ...]:

@@ -1,8 +1,8 @@
 """Whether the machine was quiet enough for a timing to mean something.
 
-Two witnesses: a fixed piece of work that is timed before and after (a clock that fell, a neighbour that
+Two witnesses: a fixed piece of work that is timed before, between windows and after (a clock that fell, a neighbour that
 came or went), and, on Linux, the time that others spent on our cores meanwhile (a neighbour that was there
-all along, and whom before-and-after cannot see).
+all along, and whom the fixed piece of work cannot see).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -44,22 +46,29 @@ def yardstick(threads: int = 1) -> float:
 
 
 class Neighbours:
-    """How many cores' worth of time others took on the cores that this process may use.
+    """How many cores' worth of time others took on the cores that this process may use, while it was entered: `with neighbours: ...`.
 
-    `Neighbours()` starts; `cores()` answers for the time since, None where /proc/stat does not tell. Stolen time
-    (the host's other guests) counts as others'. The kernel's ticks are 10 ms: under half a second says nothing."""
+    Stolen time (the host's other guests) counts as others'. The kernel's ticks are 10 ms: under half a second in all says nothing."""
 
     def __init__(self, stat: Path = STAT) -> None:
         self._stat = stat
+        self._start: tuple[float, float, float] | None = None
+        self._wall = self._others = 0.0
+
+    def __enter__(self) -> Self:
         self._start = self._sample()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        now = self._sample()
+        if now is not None and self._start is not None:
+            wall, busy, own = (after - before for after, before in zip(now, self._start, strict=True))
+            self._wall += wall
+            self._others += busy - own
 
     def cores(self) -> float | None:
-        """Cores' worth of others' work since the start, never negative."""
-        now = self._sample()
-        if now is None or self._start is None:
-            return None
-        wall, busy, own = (after - before for after, before in zip(now, self._start, strict=True))
-        return max(0.0, busy - own) / wall if wall >= 0.5 else None
+        """Cores' worth of others' work, never negative; None where /proc/stat does not tell."""
+        return max(0.0, self._others) / self._wall if self._wall >= 0.5 else None
 
     def _sample(self) -> tuple[float, float, float] | None:
         """Wall seconds, busy seconds of our cores, and seconds of them that were ours."""

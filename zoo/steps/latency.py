@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from zoo.backends import Backend
 from zoo.context import Context
-from zoo.machine import describe
+from zoo.measure.energy import meter
 from zoo.measure.isolated import run_isolated
 from zoo.measure.latency import measure
 from zoo.pose.fits import Box, Fit, Stretch
@@ -20,7 +22,7 @@ from zoo.steps import reports
 from zoo.steps.bundle import preprocess
 from zoo.steps.images import Views
 from zoo.steps.step import Step
-from zoo.steps.timing import Timed, report
+from zoo.steps.timing import Timed, machine_timed, report
 
 IMAGES = 4  # different ones, so that nothing can be remembered between two calls
 
@@ -51,7 +53,7 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The whole machine, the threads, the images' digest."""
-        return {"machine": describe(), "threads": context.threads, **self.views.facts(context)}
+        return {"machine": machine_timed(), "threads": context.threads, **self.views.facts(context)}
 
     def batches(self, given: Mapping[str, Path], context: Context) -> list[Tensor]:
         """What is bound in turn, (batch, 3, height, width) each; reads what `run` reads."""
@@ -78,7 +80,9 @@ def batched(tensors: Sequence[Tensor], batch: int) -> list[Tensor]:
 def time_network(backend: Backend, compiled: Path, batches: list[Tensor], seconds: float, runs: int, *, context: Context) -> Timed:
     """Open the model at the batches' shape and time it; runs in a process of its own."""
     shape = batches[0].shape
-    with backend.open(compiled, threads=context.threads, shape={"": shape}) as runner:
+    started = time.perf_counter()
+    with backend.open(compiled, threads=context.threads, shape={"": shape}) as runner, closing(meter(backend.gpu)) as energy:
+        load_seconds = time.perf_counter() - started
         name = next(iter(runner.inputs))
-        timing = measure(runner, [{name: batch} for batch in batches], context=context, seconds=seconds, runs=runs)
-        return Timed(timing, {name: shape}, runner.computed_in)
+        timing = measure(runner, [{name: batch} for batch in batches], context=context, seconds=seconds, runs=runs, meter=energy)
+        return Timed(timing, {name: shape}, runner.computed_in, load_seconds)

@@ -239,6 +239,8 @@ class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
     threads: int
     shapes: dict[str, tuple[int, ...]]
     """Input name -> shape of the bound tensor (the first feed's, where they differ)."""
+    load_seconds: float | None = None
+    """From the compiled files to a model that can be called, in a process that had opened none before."""
     peak_memory_bytes: int
     """Of a process that did nothing else."""
     size_bytes: int

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from zoo.context import Context
-from zoo.machine import describe, versions
+from zoo.machine import Machine, describe, versions
 from zoo.measure.isolated import Isolated
 from zoo.measure.latency import Timing
 from zoo.steps import reports
@@ -21,7 +23,13 @@ class Timed(NamedTuple):
     shapes: dict[str, tuple[int, ...]]
     """Of what was bound; the first, where they differ."""
     computed_in: str
+    load_seconds: float
     stages: tuple[reports.Stage, ...] = ()
+
+
+def machine_timed() -> Machine:
+    """This machine as a fact of a timing: without what it has installed besides, and without which of its cores are ours."""
+    return msgspec.structs.replace(describe(), versions={}, affinity=())
 
 
 def report(isolated: Isolated[Timed], compiled: Path, tools: Sequence[str], context: Context) -> reports.Latency:
@@ -32,6 +40,7 @@ def report(isolated: Isolated[Timed], compiled: Path, tools: Sequence[str], cont
         stages=timed.stages,
         threads=context.threads,
         shapes=timed.shapes,
+        load_seconds=timed.load_seconds,
         peak_memory_bytes=isolated.peak_memory,
         size_bytes=model_size(compiled),
         machine=describe(),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
@@ -12,16 +14,17 @@ from numpy.typing import NDArray
 
 from zoo.context import Context
 from zoo.datasets import Dataset
-from zoo.machine import describe
+from zoo.measure.energy import meter
 from zoo.measure.isolated import run_isolated
-from zoo.measure.latency import Feeds, timed
+from zoo.measure.latency import timed
+from zoo.measure.windows import Feeds
 from zoo.pipelines import Pipeline
 from zoo.pipelines.estimator import Stopwatch
 from zoo.steps import reports
 from zoo.steps.part import Part, images_together, open_model
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
-from zoo.steps.timing import Timed, report
+from zoo.steps.timing import Timed, machine_timed, report
 
 
 class MeasureWhole(Step, frozen=True, kw_only=True, tag="whole"):
@@ -57,7 +60,7 @@ class MeasureWhole(Step, frozen=True, kw_only=True, tag="whole"):
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The whole machine, the threads, the images' digest."""
-        return {"machine": describe(), "threads": context.threads, "dataset": self.dataset.digest(context)}
+        return {"machine": machine_timed(), "threads": context.threads, "dataset": self.dataset.digest(context)}
 
 
 def time_whole(step: MeasureWhole, compiled: Path, images: list[NDArray[np.uint8]], *, context: Context) -> Timed:
@@ -65,7 +68,9 @@ def time_whole(step: MeasureWhole, compiled: Path, images: list[NDArray[np.uint8
     watch, spent = Stopwatch(), dict[str, list[float]]()
     # the people of one image share calls as they do where accuracy is measured
     inputs = max(step.batch, images_together(step.parts))
+    started = time.perf_counter()
     with open_model(compiled, step.parts, step.pipeline, context, batch=inputs) as model:
+        load_seconds = time.perf_counter() - started
 
         def call(feed: Feeds) -> None:
             model.many(list(feed.values()), watch)
@@ -75,10 +80,13 @@ def time_whole(step: MeasureWhole, compiled: Path, images: list[NDArray[np.uint8
         # every image begins a call, so each is seen as often as any other, whatever their number and the batch
         feeds = [{f"image {place}": images[(start + place) % len(images)] for place in range(step.batch)} for start in range(len(images))]
         # the stages of the calls that were made to warm up are forgotten
-        timing = timed(call, feeds, batch=step.batch, context=context, seconds=step.seconds, runs=step.runs, warm=spent.clear)
+        with closing(meter(any(part.backend.gpu for part in step.parts.values()))) as energy:
+            timing = timed(
+                call, feeds, batch=step.batch, context=context, seconds=step.seconds, runs=step.runs, warm=spent.clear, meter=energy
+            )
         # an image without people has no hands: a stage that did not run took no time
         stages = tuple(
             reports.Stage(name=stage, median_ms=1e3 * median(seconds + [0.0] * (timing.runs - len(seconds))))
             for stage, seconds in spent.items()
         )
-        return Timed(timing, {"image": images[0].shape}, model.computed_in, stages)
+        return Timed(timing, {"image": images[0].shape}, model.computed_in, load_seconds, stages)
