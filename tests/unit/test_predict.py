@@ -26,8 +26,10 @@ from zoo.formats import FORMATS, native, openpose, txt
 from zoo.pipelines.estimator import Image, PoseModel, Stopwatch
 from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS, Skeleton
+from zoo.stream import layouts
 
 ROOT = Path(__file__).parents[2]
+LAYOUTS = layouts(2)
 
 
 @dataclass
@@ -87,7 +89,7 @@ def called(samples: Sequence[Sample]) -> list[str]:
 def written(writer: Writer, model: PoseModel, paths: Sequence[Path], context: Context, batch: int = 4) -> dict[str, bytes]:
     """What `writer` writes of the images that `paths` name."""
     writer.ready()
-    writer.write_all(model, gathered(paths, writer.folder), batch, context)
+    writer.write_all(lambda _: model, LAYOUTS, gathered(paths, writer.folder), batch, context)
     return contents(writer.folder)
 
 
@@ -209,7 +211,7 @@ def test_every_format_is_written_and_says_the_same(tmp_path: Path, context: Cont
 def test_a_detectors_people_are_written_and_drawn(tmp_path: Path, context: Context) -> None:
     samples = gathered([image(tmp_path / "a.png")], tmp_path / "out")
     writer = Writer(tmp_path / "out", ["txt", "json", "coco"], draw=True)
-    writer.write_all(Detector("person"), samples, 1, context)
+    writer.write_all(lambda _: Detector("person"), LAYOUTS, samples, 1, context)
     found = contents(writer.folder)
     assert found["predictions.txt"].decode().splitlines() == ["a.png 0 box 0 3.000 4.000 0.500000", "a.png 0 box 1 20.000 25.000 0.500000"]
     assert json.loads(found["predictions.json"])[0]["bbox"] == [3, 4, 17, 21]
@@ -217,7 +219,7 @@ def test_a_detectors_people_are_written_and_drawn(tmp_path: Path, context: Conte
     picture = cv2.imdecode(np.frombuffer(found["drawn/a.jpg"], np.uint8), cv2.IMREAD_COLOR).astype(int)
     assert np.abs(picture[15, 3] - cv2.imread(str(tmp_path / "a.png"))[15, 3]).max() > 30
     with pytest.raises(ZooError, match="person has none of COCO's keypoints"):
-        Writer(tmp_path / "out", ["openpose"]).write_all(Detector("person"), samples, 1, context)
+        Writer(tmp_path / "out", ["openpose"]).write_all(lambda _: Detector("person"), LAYOUTS, samples, 1, context)
 
 
 def test_no_image_can_be_called_as_another_file_is(tmp_path: Path, context: Context) -> None:
@@ -302,7 +304,7 @@ def test_progress_counts_what_is_done_and_not_what_is_only_read(tmp_path: Path, 
     heard = dataclasses.replace(context, listener=news.append)
     written(Writer(tmp_path / "out", ["txt"]), Fake(), [tmp_path / "in"], heard, batch=2)
     # eight at once
-    assert [one.done for one in news] == [0] * 8 + [8] * 2 + [10]
+    assert [one.done for one in news] == [0, 8, 10]
     assert {(one.total, one.unit) for one in news} == {(10, "images")}
 
 
@@ -333,7 +335,7 @@ def test_a_bad_image_is_noted_with_its_reason_and_the_rest_is_written(tmp_path: 
 
 
 def test_a_run_that_is_stopped_leaves_whole_files_only(tmp_path: Path, context: Context) -> None:
-    for number in range(6):
+    for number in range(30):
         image(tmp_path / "in" / f"{number}.png", 40)
 
     def stop(news: Progress) -> None:
@@ -346,7 +348,8 @@ def test_a_run_that_is_stopped_leaves_whole_files_only(tmp_path: Path, context: 
     found = contents(writer.folder)
     context.cancelled.clear()
     whole = written(Writer(tmp_path / "whole", ["txt", "json", "openpose"], draw=True), Fake(), [tmp_path / "in"], context)
-    assert found.items() <= whole.items() and len(found) == 12, "the fourth is done before it is noticed; three files each"
+    assert found.items() <= whole.items()
+    assert 9 <= len(found) <= 3 * (3 + 4 + 1), "three files each of those that were done, and of those that were under way"
 
 
 def test_a_stopped_model_is_no_bad_image(tmp_path: Path, context: Context) -> None:

@@ -11,8 +11,10 @@ from zoo.cli import options
 from zoo.licence import Purpose
 
 if TYPE_CHECKING:
+    from zoo.pipelines.estimator import PoseModel
     from zoo.recipe.model import Recipe
     from zoo.recipe.workspace import Place
+    from zoo.stream import Layout
 
 SEEN = 0.3
 """A network that looks at boxes says of every keypoint where it is, seen or not: what it scores lower is not drawn. The usual
@@ -102,12 +104,13 @@ def command(
     from zoo.cli.session import Session, exit_code, relative
     from zoo.cli.wishes import actions_for, usable
     from zoo.engine.action import needed
-    from zoo.engine.joint import open_on, runs_on
+    from zoo.engine.joint import open_on, parts_on, runs_on
     from zoo.engine.plan import named
     from zoo.errors import Findings, UsageError
     from zoo.recipe.composite import parts_of
     from zoo.recipe.model import Recipe
     from zoo.recipe.origin import of_artifact, require
+    from zoo.steps.part import layouts_of
     from zoo.steps.provenance import Provenance
 
     session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
@@ -138,8 +141,12 @@ def command(
     # the artifact is asked as well as the recipe: what it was made from is written into it
     require([of_artifact(f"{recipe.name}/{chosen}", artifact.path)], session.purpose)
 
-    with session.telling(f"{recipe.name}/{chosen}") as context, open_on(recipe, chosen, declared, artifact.path, context, batch) as model:
-        writer.write_all(model, inputs, batch, context)
+    with session.telling(f"{recipe.name}/{chosen}") as context:
+
+        def opening(layout: Layout) -> PoseModel:
+            return open_on(recipe, chosen, declared, artifact.path, context, batch, layout.streams)
+
+        writer.write_all(opening, layouts_of(parts_on(recipe, chosen, declared), context), inputs, batch, context)
     if Provenance.read(artifact.path).rehearsal:
         click.echo("a rehearsal: the weights are seeded, what was found means nothing", err=True)
     for file, reason in writer.bad:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from zoo.formats.prediction import poses_of
 from zoo.pipelines.estimator import Image, PoseModel
 from zoo.pose.draw import draw
 from zoo.pose.keypoints import Poses
+from zoo.stream import Layout, Reopened, streamed
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 DRAWN = "drawn"
@@ -69,6 +72,13 @@ def _images(path: Path) -> Iterator[tuple[Path, str]]:
             yield file, file.relative_to(path).as_posix()
 
 
+class Written(NamedTuple):
+    """What became of a few images."""
+
+    predictions: list[Prediction]
+    bad: list[tuple[str, str]]
+
+
 @dataclass
 class Writer:
     """Writes predictions into a folder: those of single images into one of each format's name as they come, and what holds all
@@ -98,39 +108,52 @@ class Writer:
         except OSError as error:
             raise UsageError(f"nothing can be written to {self.folder}: {error.strerror}", "name another folder with --save") from error
 
-    def write_all(self, model: PoseModel, samples: Sequence[Sample], batch: int, context: Context) -> None:
-        """Run `model` over the images and write everything. An image that cannot be read or run is noted in `bad`.
+    def write_all(
+        self, opening: Callable[[Layout], PoseModel], tried: Sequence[Layout], samples: Sequence[Sample], batch: int, context: Context
+    ) -> None:
+        """Run the model that `opening` gives over the images, in the fastest of the layouts `tried`, and write everything. An image
+        that cannot be read or run is noted in `bad`.
 
         Raises Cancelled where the run is stopped: what is there is whole. Raises ZooError before anything is run where a format
         cannot say the model's poses."""
-        for name in self.formats:
-            FORMATS[name].write([Prediction("none", (1, 1), model.skeleton.name, nobody(model))])
         images, called = Images(tuple(samples)), names(samples)
         together: list[Prediction] = []
-        pending: list[tuple[Sample, Image]] = []
-        for place, sample in enumerate(samples):
-            # those that are only read are not done
-            context.report("finding people", place - len(pending), len(samples), "images")
-            try:
-                pending.append((sample, images.read(sample)))
-            except BadImage as error:
-                self.bad.append((sample.name, error.message))
-            if len(pending) == (batch * ALIKE if batch > 1 else 1):
-                together += self._write(model, pending, called)
-                pending = []
-        together += self._write(model, pending, called)
-        context.report("finding people", len(samples), len(samples), "images")
+        size = batch * ALIKE if batch > 1 else 1
+        chunks = [samples[start : start + size] for start in range(0, len(samples), size)]
+        with Reopened(opening) as opened:
+            model = opened(tried[0])
+            for name in self.formats:
+                FORMATS[name].write([Prediction("none", (1, 1), model.skeleton.name, nobody(model))])
+
+            def serving(layout: Layout) -> Callable[[Sequence[Sample]], Written]:
+                model = opened(layout)
+                return lambda chunk: self._write(model, images, chunk, called)
+
+            done = 0
+            context.report("finding people", done, len(samples), "images")
+            with closing(streamed(chunks, serving, tried, context=context, weight=len)) as results:
+                for chunk, written in zip(chunks, results, strict=True):
+                    together += written.predictions
+                    self.bad += written.bad
+                    self.people += sum(len(one.poses) for one in written.predictions)
+                    done += len(chunk)
+                    context.report("finding people", done, len(samples), "images")
         for name in self.formats:
             if FORMATS[name].TOGETHER:
                 self._put(f"predictions{FORMATS[name].SUFFIX}", FORMATS[name].write(together).encode())
 
-    def _write(self, model: PoseModel, pending: Sequence[tuple[Sample, Image]], called: dict[str, str]) -> list[Prediction]:
-        """The files of single images."""
-        found = []
-        for sample, image, poses in self._found(model, pending):
+    def _write(self, model: PoseModel, images: Images, chunk: Sequence[Sample], called: dict[str, str]) -> Written:
+        """The files of single images; called by several threads at once, with different images."""
+        pending: list[tuple[Sample, Image]] = []
+        written = Written([], [])
+        for sample in chunk:
+            try:
+                pending.append((sample, images.read(sample)))
+            except BadImage as error:
+                written.bad.append((sample.name, error.message))
+        for sample, image, poses in self._found(model, pending, written.bad):
             prediction = Prediction(sample.name, (image.shape[1], image.shape[0]), model.skeleton.name, poses)
-            self.people += len(poses)
-            found.append(prediction)
+            written.predictions.append(prediction)
             for name in self.formats:
                 if not FORMATS[name].TOGETHER:
                     self._put(f"{name}/{called[sample.name]}{FORMATS[name].SUFFIX}", FORMATS[name].write([prediction]).encode())
@@ -138,8 +161,8 @@ class Writer:
                 if picture := drawn(image, poses, model, self.threshold):
                     self._put(f"{DRAWN}/{called[sample.name]}.jpg", picture)
                 else:
-                    self.bad.append((sample.name, "it is not drawn: no JPEG is so wide or high"))
-        return found
+                    written.bad.append((sample.name, "it is not drawn: no JPEG is so wide or high"))
+        return written
 
     def _put(self, name: str, data: bytes) -> None:
         """One file, whole or not at all. Raises StepFailed where there is no room, or the folder has gone."""
@@ -151,7 +174,9 @@ class Writer:
                 "make room there, or name another folder with --save; the files written before are whole",
             ) from error
 
-    def _found(self, model: PoseModel, pending: Sequence[tuple[Sample, Image]]) -> Iterator[tuple[Sample, Image, Poses]]:
+    def _found(
+        self, model: PoseModel, pending: Sequence[tuple[Sample, Image]], bad: list[tuple[str, str]]
+    ) -> Iterator[tuple[Sample, Image, Poses]]:
         """The poses of each; where a call fails, its images are tried one by one, and those that fail alone are noted."""
         try:
             several = model.many([image for _, image in pending]) if pending else []
@@ -159,10 +184,10 @@ class Writer:
             raise
         except ZooError as error:
             if len(pending) == 1:
-                self.bad.append((pending[0][0].name, error.message))
+                bad.append((pending[0][0].name, error.message))
             else:
                 for one in pending:
-                    yield from self._found(model, [one])
+                    yield from self._found(model, [one], bad)
             return
         yield from ((sample, image, poses) for (sample, image), poses in zip(pending, several, strict=True))
 
