@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,6 +16,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from zoo.context import Context
+from zoo.datasets.headers import FORMATS, inks_unclear, size
 from zoo.errors import StepFailed
 from zoo.files import Digests
 from zoo.record import Choice
@@ -24,6 +26,10 @@ _Seen = dict[tuple[int, int, Path], tuple[object, object, str]]
 _SEEN: ContextVar[_Seen | None] = ContextVar("datasets seen", default=None)
 #: what the digest of a file that is not there reads as
 ABSENT = "absent"
+#: pixels of an image that is decoded, 67 million: more than cameras of a full frame have. Its bytes take 200 MB
+LARGEST = 1 << 26
+#: bytes of a file that is read: such an image of four channels of 16 bits, not compressed
+HEAVIEST = LARGEST * 8
 
 
 class BadImage(StepFailed):
@@ -64,21 +70,31 @@ class Images:
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
         """The image as uint8 BGR (H, W, 3), decoded as the original projects do: cv2's colour mode,
-        which turns an image the way that its EXIF orientation says.
+        which turns an image the way that its EXIF orientation says, leaves transparency away, keeps the upper 8 of 16 bits, and
+        takes the first of several images in a file.
 
-        Raises `BadImage` where the file is missing, unreadable, no image, or cut off."""
+        Raises `BadImage` where the file is missing, unreadable, no image, or cut off; and, before anything is decoded, where it is
+        of another format than `FORMATS` or has more than `LARGEST` pixels."""
         import cv2
 
+        data = _bytes(sample)
+        found = size(data)
+        if found is None:
+            what = "is empty" if not data else f"cannot be decoded: it does not begin as {FORMATS}"
+            raise _bad(sample, what, "fetch it again")
+        if found[0] * found[1] > LARGEST:
+            # before it is decoded, which takes three bytes a pixel and more
+            megapixels = f"{found[0]}x{found[1]} pixels, {found[0] * found[1] / 1e6:.0f} megapixels"
+            raise _bad(sample, f"has {megapixels}: more than {LARGEST / 1e6:.0f} are not read", "scale it down")
+        if inks_unclear(data):
+            raise _bad(sample, "is in CMYK and does not say which way round its inks are", "save it in RGB")
         # From memory and not from the file: cv2.imread fills up what is cut off, imdecode refuses it.
         try:
-            data = sample.path.read_bytes()
-        except OSError as error:
-            hint = f"put {sample.name} into {sample.path.parent}, or leave it out: --skip-bad-images"
-            raise BadImage(sample.name, f"image {sample.path}: {error.strerror}", hint) from error
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error:  # rather than None, for some faults of a header
+            image = None
         if image is None:
-            what = "is empty" if not data else "cannot be decoded (corrupt, cut off, or no image)"
-            raise BadImage(sample.name, f"image {sample.path} {what}", "fetch it again, or leave it out: --skip-bad-images")
+            raise _bad(sample, "cannot be decoded (corrupt, cut off, or of a kind that OpenCV does not read)", "fetch it again")
         return np.asarray(image, np.uint8)
 
     def subset(self, limit: int | None) -> Images:
@@ -113,6 +129,24 @@ class Images:
             except OSError:
                 found[sample.name] = ABSENT
         return found
+
+
+def _bytes(sample: Sample) -> bytes:
+    """What the file of an image holds. Raises `BadImage` where it is no file, cannot be read, or is too large for memory."""
+    try:
+        about = sample.path.stat()
+        if not stat.S_ISREG(about.st_mode):  # reading a pipe would wait for ever
+            raise _bad(sample, "is a folder" if stat.S_ISDIR(about.st_mode) else "is no file", "name images, or a folder of them")
+        if about.st_size > HEAVIEST:
+            raise _bad(sample, f"has {about.st_size / 1e6:.0f} MB: more than {HEAVIEST / 1e6:.0f} are not read", "scale it down")
+        return sample.path.read_bytes()
+    except OSError as error:
+        hint = f"put {sample.name} into {sample.path.parent}, or leave it out: --skip-bad-images"
+        raise BadImage(sample.name, f"image {sample.path}: {error.strerror}", hint) from error
+
+
+def _bad(sample: Sample, what: str, remedy: str) -> BadImage:
+    return BadImage(sample.name, f"image {sample.path} {what}", f"{remedy}, or leave it out: --skip-bad-images")
 
 
 class DatasetBase(Choice, frozen=True, kw_only=True):
