@@ -5,7 +5,7 @@ It lies below metrics and box sources because both have to mean the same instanc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -38,31 +38,55 @@ class Content:
     """The images of an annotation file that were asked for, and their annotations, both in the order of the file."""
 
     images: list[dict[str, Any]]
-    annotations: list[dict[str, Any]]
+    """Their ids, and width and height where the file has them."""
+    annotations: Iterator[dict[str, Any]]
+    """One after the other, unchanged: all at a time take ten times the file's size."""
+    categories: list[dict[str, Any]]
+
+
+class _Image(msgspec.Struct, omit_defaults=True):
+    id: int
+    width: float | None = None
+    height: float | None = None
+
+
+class _Of(msgspec.Struct):
+    image_id: int
+
+
+class _File(msgspec.Struct):
+    images: list[_Image]
+    annotations: list[msgspec.Raw]
     categories: list[dict[str, Any]]
 
 
 def content(path: Path, image_ids: Sequence[int]) -> Content:
-    """Of the images `image_ids`, what `path` holds, unchanged.
+    """Of the images `image_ids`, what `path` holds.
 
     Raises StepFailed where it cannot be read, is no JSON, is not laid out as COCO's, or lacks an image."""
     asked = set(image_ids)
     if not asked:
         raise StepFailed("there are no images to score", "check --limit, and the bad images that were left out")
     try:
-        file = msgspec.json.decode(path.read_bytes())
-        images = [image for image in file["images"] if image["id"] in asked]
-        annotations = [one for one in file["annotations"] if one["image_id"] in asked]
-        categories = file["categories"]
+        file = msgspec.json.decode(path.read_bytes(), type=_File)
+        chosen = [one for one in file.annotations if msgspec.json.decode(one, type=_Of).image_id in asked]
     except OSError as error:
         raise StepFailed(f"{path}: {error.strerror}") from error
     except msgspec.DecodeError as error:
-        raise StepFailed(f"{path} is not JSON: {error}") from error
-    except (KeyError, TypeError) as error:
-        raise not_coco(path, error) from error
+        raise _unread(path, error) from error
+    images = [msgspec.to_builtins(image) for image in file.images if image.id in asked]
     if missing := sorted(asked - {image["id"] for image in images}):
         raise StepFailed(f"{path}: it has no image {', '.join(map(str, missing[:10]))}")
-    return Content(images, annotations, categories)
+    return Content(images, map(msgspec.json.decode, chosen), file.categories)
+
+
+def _unread(path: Path, error: msgspec.DecodeError) -> StepFailed:
+    """The failure of a file that is no JSON, or not what COCO's layout has: that shows first where both are so."""
+    try:
+        msgspec.json.decode(path.read_bytes())
+    except msgspec.DecodeError as fault:
+        return StepFailed(f"{path} is not JSON: {fault}")
+    return not_coco(path, error)
 
 
 def not_coco(path: Path, error: Exception) -> StepFailed:

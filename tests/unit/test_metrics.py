@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from zoo.errors import StepFailed
 from zoo.metrics import CocoOks, drift
 from zoo.metrics.bootstrap import Evaluated, average_precision
-from zoo.metrics.coco import _evaluated
 from zoo.metrics.truth import Truth
 from zoo.pose.coco_results import coco_results
 from zoo.pose.keypoints import Poses
@@ -147,7 +146,7 @@ def test_a_count_of_keypoints_other_than_that_of_the_sigmas_is_refused(tmp_path:
 
 
 def evaluated(truth: Path, results: list[dict[str, Any]], ids: list[int]) -> Evaluated:
-    return _evaluated(CocoOks()._evaluation(Truth(truth, ids, 17), results), len(ids))
+    return CocoOks()._evaluated(Truth(truth, ids, 17), results)
 
 
 def test_accumulating_again_is_cocos_accumulation(tmp_path: Path) -> None:

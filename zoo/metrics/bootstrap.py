@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from zoo.metrics.matching import Matches
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,23 +26,11 @@ class Evaluated:
     """The recalls at which precision is read."""
 
     @classmethod
-    def of(cls, images: Sequence[dict[str, Any] | None], recalls: NDArray[np.float64], thresholds: int) -> Evaluated:
-        """From what pycocotools' `evaluateImg` gave for each image of one category and size (None: no one and nothing)."""
-        scores: list[float] = []
-        matched, ignored = [np.zeros((thresholds, 0), bool)], [np.zeros((thresholds, 0), bool)]
-        image: list[int] = []
-        people = np.zeros(len(images), np.int64)
-        for index, result in enumerate(images):
-            if result is None:
-                continue
-            people[index] = np.count_nonzero(result["gtIgnore"] == 0)
-            scores += result["dtScores"]
-            image += [index] * len(result["dtScores"])
-            matched.append(result["dtMatches"] > 0)
-            ignored.append(result["dtIgnore"] > 0)
-        order = np.argsort(-np.array(scores, np.float64), kind="stable")
-        hits, counted = np.concatenate(matched, axis=1)[:, order], ~np.concatenate(ignored, axis=1)[:, order]
-        return cls(hits & counted, ~hits & counted, np.array(image, np.int64)[order], people, recalls)
+    def of(cls, matches: Matches) -> Evaluated:
+        """From what was matched of one range of areas."""
+        order = np.argsort(-matches.scores, kind="stable")
+        hits, counted = matches.matched[:, order], ~matches.ignored[:, order]
+        return cls(hits & counted, ~hits & counted, matches.image[order], matches.counting, matches.recalls)
 
 
 def average_precision(evaluated: Evaluated, times: NDArray[np.floating]) -> float:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from zoo.metrics.coco import EVERYTHING, Range, summary
-from zoo.metrics.truth import Truth, hush
+from zoo.metrics.coco import Range, summary
+from zoo.metrics.matching import EVERYTHING, Judge, together
+from zoo.metrics.truth import Truth
 from zoo.pose.coco_results import PERSON, box_results
 from zoo.pose.keypoints import Poses
 from zoo.record import Choice
@@ -33,21 +34,14 @@ class CocoBoxes(Choice, frozen=True, kw_only=True, tag="coco_bbox"):
         """What is judged of one image: a COCO detection for each person whose box is known, whatever the `skeleton`."""
         return box_results(poses, image_id)
 
-    def evaluate(self, annotations: Path, image_ids: Sequence[int], detections: Sequence[dict[str, Any]]) -> dict[str, float]:
+    def evaluate(self, annotations: Path, image_ids: Sequence[int], detections: Iterable[dict[str, Any]]) -> dict[str, float]:
         """The figures on `image_ids`: AP, AP50, AP75, APS, APM, APL and the same of AR (0..1), `images` and `detections`.
 
-        `detections` are COCO results (`box_results`); those of other images are left out. A figure that the images cannot
-        give, as APS where no one is small, is absent. No detections: zeros. Raises StepFailed where the annotations
-        cannot be scored."""
-        from pycocotools import cocoeval
-
+        `detections` are COCO results (`box_results`), as `zoo.metrics.matching.together` takes them; those of other images are left
+        out. A figure that the images cannot give, as APS where no one is small, is absent. No detections: zeros. Raises
+        StepFailed where the annotations cannot be scored."""
         truth = Truth(annotations, image_ids, None)
-        hush(cocoeval)
-        evaluation = cocoeval.COCOeval(truth.coco(), truth.detected(detections), "bbox")
-        evaluation.params.imgIds = truth.ids
-        evaluation.params.catIds = [PERSON]
-        evaluation.params.maxDets = [self.max_detections]
-        evaluation.params.areaRng = [[0, EVERYTHING], list(self.small), list(self.medium), list(self.large)]
-        evaluation.evaluate()
-        evaluation.accumulate()
-        return {**summary(evaluation, ("S", "M", "L")), "images": len(truth.ids), "detections": len(truth.of(detections))}
+        judge = Judge(truth, "bbox", PERSON, self.max_detections, ((0, EVERYTHING), self.small, self.medium, self.large))
+        for ids, found in together(truth.ids, detections):
+            judge.add(ids, found)
+        return {**summary(judge.accumulated(), ("S", "M", "L")), "images": len(truth.ids), "detections": judge.found}

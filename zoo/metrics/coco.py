@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
 from zoo.metrics.bootstrap import Evaluated, average_precision, resampled
-from zoo.metrics.truth import Truth, hush
+from zoo.metrics.matching import EVERYTHING, Judge, together
+from zoo.metrics.truth import Truth
 from zoo.pose.coco_results import coco_results
 from zoo.pose.keypoints import Poses
 from zoo.pose.oks import COCO_SIGMAS
 from zoo.pose.skeletons import to_coco
 from zoo.record import Choice
 
-EVERYTHING = 1e10
+#: the ranges of areas after all of them
+SIZES = ("M", "L")
 Range = Annotated[tuple[float, float], Meta(description="From and to, in square pixels of the annotated person")]
 
 
@@ -37,20 +39,22 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
         """What is judged of one image: a COCO result for each person. Raises ZooError for a skeleton without COCO's keypoints."""
         return coco_results(to_coco(poses, skeleton), image_id)
 
-    def evaluate(self, annotations: Path, image_ids: Sequence[int], detections: Sequence[dict[str, Any]]) -> dict[str, float]:
+    def evaluate(self, annotations: Path, image_ids: Sequence[int], detections: Iterable[dict[str, Any]]) -> dict[str, float]:
         """The figures on `image_ids`: AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL (0..1), `images` and `detections`.
 
-        `detections` are COCO results (`coco_results`); those of other images are left out. A figure that the images
-        cannot give, as APM where no one is of medium size, is absent. No detections: zeros. Raises StepFailed
-        where the annotations cannot be scored."""
+        `detections` are COCO results (`coco_results`), as `zoo.metrics.matching.together` takes them; those of other images are left
+        out. A figure that the images cannot give, as APM where no one is of medium size, is absent. No detections: zeros. Raises
+        StepFailed where the annotations cannot be scored."""
         truth = Truth(annotations, image_ids, len(self.sigmas))
-        return {**self.judge(truth, detections), "images": len(truth.ids), "detections": len(truth.of(detections))}
+        judge = self.judge(truth)
+        for ids, found in together(truth.ids, detections):
+            judge.add(ids, found)
+        return {**summary(judge.accumulated(), SIZES), "images": len(truth.ids), "detections": judge.found}
 
-    def judge(self, truth: Truth, detections: Sequence[dict[str, Any]]) -> dict[str, float]:
-        """AP, AP50 ... ARL, as `evaluate` gives them, of annotations that have been read."""
-        evaluation = self._evaluation(truth, detections)
-        evaluation.accumulate()
-        return summary(evaluation, ("M", "L"))
+    def judge(self, truth: Truth) -> Judge:
+        """What matches people, and accumulates what was matched, with annotations that have been read."""
+        areas = ((0, EVERYTHING), self.medium, self.large)
+        return Judge(truth, "keypoints", None, self.max_detections, areas, self.sigmas)
 
     def paired_difference(
         self,
@@ -68,7 +72,7 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
         import numpy as np
 
         truth = Truth(annotations, image_ids, len(self.sigmas))
-        pair = [_evaluated(self._evaluation(truth, detections), len(truth.ids)) for detections in (a, b)]
+        pair = [self._evaluated(truth, detections) for detections in (a, b)]
         whole = np.ones(len(truth.ids))
         first, second = (average_precision(one, whole) for one in pair)
         drawn = resampled(pair[0], pair[1], seed, samples)
@@ -82,19 +86,12 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
             "seed": seed,
         }
 
-    def _evaluation(self, truth: Truth, detections: Sequence[dict[str, Any]]) -> Any:
-        """pycocotools' evaluation of `detections`, matched and not yet accumulated."""
-        import numpy as np
-        from pycocotools import cocoeval
-
-        hush(cocoeval)
-        evaluation = cocoeval.COCOeval(truth.coco(), truth.detected(detections), "keypoints")
-        evaluation.params.imgIds = truth.ids
-        evaluation.params.maxDets = [self.max_detections]
-        evaluation.params.areaRng = [[0, EVERYTHING], list(self.medium), list(self.large)]
-        evaluation.params.kpt_oks_sigmas = np.array(self.sigmas)
-        evaluation.evaluate()
-        return evaluation
+    def _evaluated(self, truth: Truth, detections: Sequence[dict[str, Any]]) -> Evaluated:
+        """The matches of people of all sizes."""
+        judge = self.judge(truth)
+        for ids, found in together(truth.ids, detections):
+            judge.add(ids, found)
+        return Evaluated.of(judge.matches())
 
 
 def summary(evaluation: Any, sizes: Sequence[str]) -> dict[str, float]:
@@ -113,8 +110,3 @@ def summary(evaluation: Any, sizes: Sequence[str]) -> dict[str, float]:
             if known.size:
                 figures[prefix + suffix] = float(known.mean())
     return figures
-
-
-def _evaluated(evaluation: Any, images: int) -> Evaluated:
-    """What accumulation needs of all sizes of people, which come first in `evalImgs`."""
-    return Evaluated.of(evaluation.evalImgs[:images], evaluation.params.recThrs, len(evaluation.params.iouThrs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from zoo.annotations import Instance, Part, corners, instances
 from zoo.errors import StepFailed, ZooError
+from zoo.metrics.matching import by_image
 from zoo.pose.coco_results import coco_results
 from zoo.pose.keypoints import Poses
 from zoo.record import Choice
@@ -59,18 +60,17 @@ class HandPck(Choice, frozen=True, kw_only=True, tag="hand_pck"):
         boxes = np.concatenate([ends[:, :2], ends[:, 2:] - ends[:, :2]], axis=1).tolist()
         return [{**result, "bbox": box} for result, box in zip(coco_results(poses, image_id), boxes, strict=True)]
 
-    def evaluate(self, annotations: Path, image_ids: Sequence[int], results: Sequence[dict[str, Any]]) -> dict[str, float]:
+    def evaluate(self, annotations: Path, image_ids: Sequence[int], results: Iterable[dict[str, Any]]) -> dict[str, float]:
         """PCK, AUC, missing (0..1), EPE (pixels), and how many `images`, `instances` and `keypoints` were judged.
 
         PCK, AUC and missing are absent where no keypoint is annotated. Where nothing at all was found in an image, all its
         hands are missing. Raises StepFailed where the annotations cannot be read, and where an image has other hands than its
         annotations: in number, of keypoints or of hands, or in order."""
         truth = instances(annotations, image_ids, self.part)
-        found: dict[int, list[dict[str, Any]]] = {image: [] for image in truth}
-        for result in results:
-            if result["image_id"] in found:
-                found[result["image_id"]].append(result)
-        distances, sides = self._distances(truth, found)
+        rows = {image: _distances(image, truth[image], found) for image, found in by_image(results) if image in truth}
+        rows = {image: rows[image] if image in rows else _distances(image, annotated, []) for image, annotated in truth.items()}
+        distances = np.array([row for several in rows.values() for row in several])
+        sides = np.array([(one.box[2:] - one.box[:2]).max() for annotated in truth.values() for one in annotated])
         seen = ~np.isnan(distances)
         figures: dict[str, float] = {"images": len(truth), "instances": len(distances), "keypoints": int(seen.sum())}
         if not seen.any():
@@ -83,22 +83,19 @@ class HandPck(Choice, frozen=True, kw_only=True, tag="hand_pck"):
             figures["EPE"] = float(distances[np.isfinite(distances)].mean())
         return figures
 
-    def _distances(
-        self, truth: dict[int, list[Instance]], found: dict[int, list[dict[str, Any]]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(N, K) in pixels, nan where a keypoint is not annotated, infinite where it was not found; (N,) longer sides of the boxes."""
-        rows: list[NDArray[np.float64]] = []
-        for image, annotated in truth.items():
-            if len(found[image]) not in (0, len(annotated)):
-                raise StepFailed(f"image {image}: {len(found[image])} hands were found and {len(annotated)} are annotated", IN_ORDER)
-            if not found[image]:
-                rows += [np.where(one.keypoints[:, 2] > 0, np.inf, np.nan) for one in annotated]
-            for one, result in zip(annotated, found[image], strict=bool(found[image])):
-                if len(annotated) > 1 and not np.allclose(corners(result["bbox"]), one.box, atol=BOX_TOLERANCE):
-                    raise StepFailed(f"image {image}: a hand was looked for in another box than that of its annotation", IN_ORDER)
-                rows.append(_distance(one, np.array(result["keypoints"], np.float64).reshape(-1, 3)))
-        sides = [(one.box[2:] - one.box[:2]).max() for annotated in truth.values() for one in annotated]
-        return np.array(rows), np.array(sides)
+
+def _distances(image: int, annotated: Sequence[Instance], found: Sequence[dict[str, Any]]) -> list[NDArray[np.float64]]:
+    """Of each hand (K,) in pixels, nan where a keypoint is not annotated, infinite where it was not found."""
+    if len(found) not in (0, len(annotated)):
+        raise StepFailed(f"image {image}: {len(found)} hands were found and {len(annotated)} are annotated", IN_ORDER)
+    if not found:
+        return [np.where(one.keypoints[:, 2] > 0, np.inf, np.nan) for one in annotated]
+    rows = []
+    for one, result in zip(annotated, found, strict=True):
+        if len(annotated) > 1 and not np.allclose(corners(result["bbox"]), one.box, atol=BOX_TOLERANCE):
+            raise StepFailed(f"image {image}: a hand was looked for in another box than that of its annotation", IN_ORDER)
+        rows.append(_distance(one, np.array(result["keypoints"], np.float64).reshape(-1, 3)))
+    return rows
 
 
 def _distance(one: Instance, points: NDArray[np.float64]) -> NDArray[np.float64]:

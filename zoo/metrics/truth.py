@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from zoo.annotations import content, not_coco
 from zoo.errors import StepFailed
 
@@ -13,7 +15,9 @@ NEEDED = ("area", "bbox", "category_id", "iscrowd")
 
 
 class Truth:
-    """The annotations of the images that are scored; `ids` are those images, sorted."""
+    """The annotations of the images that are scored; `ids` are those images, sorted.
+
+    What is judged of an annotation is held as JSON: as lists and dictionaries it would take ten times the memory."""
 
     def __init__(self, path: Path, image_ids: Sequence[int], keypoints: int | None, part: str = "keypoints") -> None:
         """Read `path`; `part` is the key of the keypoints: COCO-WholeBody has others for hands, face and feet. None of
@@ -23,42 +27,45 @@ class Truth:
         keypoints than `keypoints`."""
         self.ids = sorted(set(image_ids))
         read = content(path, self.ids)
+        self.categories = read.categories
+        self._annotated: dict[int, list[bytes]] = {}
         try:
-            annotations = [_trimmed(one, path, keypoints, part) for one in read.annotations]
+            # To pycocotools a match with an annotation of id 0 is no match, so they are counted from 1 here.
+            for number, one in enumerate(read.annotations, 1):
+                trimmed = {**_trimmed(one, path, keypoints, part), "id": number}
+                self._annotated.setdefault(one["image_id"], []).append(msgspec.json.encode(trimmed))
         except (KeyError, TypeError) as error:
             raise not_coco(path, error) from error
-        # To pycocotools a match with an annotation of id 0 is no match, so they are counted from 1 here.
-        numbered = [{**annotation, "id": number} for number, annotation in enumerate(annotations, 1)]
-        self._content = {"images": read.images, "categories": read.categories, "annotations": numbered}
 
-    def of(self, detections: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The detections of the scored images: copies, because pycocotools writes into them."""
-        scored = set(self.ids)
-        return [dict(one) for one in detections if one["image_id"] in scored]
+    def coco(self, ids: Sequence[int] | None = None) -> Any:
+        """A fresh `COCO` index of the annotations of some images, or of all: an evaluation writes into them."""
+        chosen = self.ids if ids is None else ids
+        return self._indexed(chosen, [msgspec.json.decode(one) for id in chosen for one in self._annotated.get(id, ())])
 
-    def coco(self) -> Any:
-        """A fresh `COCO` index of the annotations: an evaluation writes into them."""
-        return _indexed({**self._content, "annotations": [dict(one) for one in self._content["annotations"]]})
+    def detected(self, detections: Sequence[dict[str, Any]], ids: Sequence[int] | None = None) -> Any:
+        """The `COCO` index of the detections in these images, by pycocotools' own reading, which an empty list would crash.
 
-    def detected(self, detections: Sequence[dict[str, Any]]) -> Any:
-        """The `COCO` index of the detections, by pycocotools' own reading, which an empty list would crash."""
-        chosen = self.of(detections)
-        return self.coco().loadRes(chosen) if chosen else _indexed({**self._content, "annotations": []})
+        pycocotools writes into the detections: it gets copies."""
+        chosen = self.ids if ids is None else ids
+        scored = set(chosen)
+        found = [dict(one) for one in detections if one["image_id"] in scored]
+        # of the annotations this reading needs nothing but the images and categories
+        index = self._indexed(chosen, [])
+        return index.loadRes(found) if found else index
+
+    def _indexed(self, ids: Sequence[int], annotations: list[dict[str, Any]]) -> Any:
+        from pycocotools import coco
+
+        hush(coco)
+        index = coco.COCO()
+        index.dataset = {"images": [{"id": id} for id in ids], "categories": self.categories, "annotations": annotations}
+        index.createIndex()
+        return index
 
 
 def hush(module: Any) -> None:
     """pycocotools prints its progress; redirecting stdout would take other threads' lines away as well."""
     vars(module)["print"] = lambda *_, **__: None
-
-
-def _indexed(content: dict[str, Any]) -> Any:
-    from pycocotools import coco
-
-    hush(coco)
-    index = coco.COCO()
-    index.dataset = content
-    index.createIndex()
-    return index
 
 
 def _trimmed(annotation: dict[str, Any], path: Path, keypoints: int | None, part: str) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
 from zoo.errors import ZooError
-from zoo.metrics.coco import CocoOks
+from zoo.metrics.coco import SIZES, CocoOks, summary
+from zoo.metrics.matching import together
 from zoo.metrics.truth import Truth
 from zoo.pose.coco_results import coco_results
 from zoo.pose.keypoints import Poses
@@ -55,19 +56,18 @@ class CocoWholebodyHands(Choice, frozen=True, kw_only=True, tag="coco_wholebody_
             for person, one, other in zip(people, left, right, strict=True)
         ]
 
-    def evaluate(self, annotations: Path, image_ids: Sequence[int], detections: Sequence[dict[str, Any]]) -> dict[str, float]:
+    def evaluate(self, annotations: Path, image_ids: Sequence[int], detections: Iterable[dict[str, Any]]) -> dict[str, float]:
         """The figures on `image_ids` (0..1), `images`, and `detections`: the hands that were found in them.
 
         A figure that the images cannot give, because no hand of a side is annotated, is absent. No hands found: zeros.
         Raises StepFailed where the annotations cannot be scored."""
         metric = CocoOks(sigmas=self.sigmas, max_detections=self.max_detections)
-        by_side: dict[str, dict[str, float]] = {}
-        hands = 0
-        for side, key in SIDES.items():
-            truth = Truth(annotations, image_ids, len(self.sigmas), key)
-            found = truth.of([_hand(one, key) for one in detections if any(one[key][2::3])])
-            hands += len(found)
-            by_side[side] = metric.judge(truth, found)
+        judges = {side: metric.judge(Truth(annotations, image_ids, len(self.sigmas), key)) for side, key in SIDES.items()}
+        for ids, people in together(sorted(set(image_ids)), detections):
+            for side, key in SIDES.items():
+                judges[side].add(ids, [_hand(one, key) for one in people if any(one[key][2::3])])
+        by_side = {side: summary(judge.accumulated(), SIZES) for side, judge in judges.items()}
+        hands = sum(judge.found for judge in judges.values())
         figures = {f"AP_{side}": judged["AP"] for side, judged in by_side.items() if "AP" in judged}
         for name in ("AP", "AP50", "AP75", "AR"):
             if known := [judged[name] for judged in by_side.values() if name in judged]:
