@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 
 from zoo.cli import options
+from zoo.cli.settings import numbers_of, shape_of
 from zoo.licence import Purpose
-
-
-def batches_of(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[int, ...]:
-    """The numbers in `1,8` and `32`, each once, in the order in which they were given."""
-    numbers = [word.strip() for words in given for word in words.split(",")]
-    for number in numbers:
-        if not number.isdecimal() or int(number) == 0:
-            raise click.BadParameter(f"{number!r} is no number of images: say 8, or several as in 1,8,32")
-    return tuple(dict.fromkeys(map(int, numbers)))
 
 
 @click.command("bench")
@@ -27,9 +20,30 @@ def batches_of(ctx: click.Context, param: click.Parameter, given: tuple[str, ...
     "batches",
     multiple=True,
     metavar="N[,N...]",
-    callback=batches_of,
+    callback=numbers_of,
     help="Images a call to time at, as in 1,8,32 (repeatable; default: the recipe's own).",
 )
+@click.option(
+    "--shape",
+    metavar="CxHxW",
+    callback=shape_of,
+    help="Channels, height and width to time a network at, as in 3x184x184 (default: the recipe's benchmark).",
+)
+@click.option(
+    "--instances",
+    multiple=True,
+    metavar="I[,I...]",
+    callback=numbers_of,
+    help="Copies of a network to open at once, for throughput (default: 1).",
+)
+@click.option(
+    "--streams",
+    multiple=True,
+    metavar="P[,P...]",
+    callback=numbers_of,
+    help="Calls in flight of each copy, for throughput (default: 1, 2, 4 ... up to the threads).",
+)
+@click.option("--threads", type=click.IntRange(1), metavar="T", help="Threads in all, shared out (default: one for each physical core).")
 @options.weights
 @options.licence
 @options.running
@@ -40,6 +54,10 @@ def command(
     everything: bool,
     targets: Sequence[str],
     batches: tuple[int, ...],
+    shape: tuple[int, int, int] | None,
+    instances: tuple[int, ...],
+    streams: tuple[int, ...],
+    threads: int | None,
     weights: str | None,
     rehearse: bool,
     offline: bool,
@@ -61,17 +79,46 @@ def command(
     is built for a fixed batch takes no other, and asking for one is an error. A pipeline is given N images at once; those of its
     networks whose batch is free look at up to N of what they have to look at in one call.
 
+    A network is timed one call after another, and then with several calls in flight: of --instances copies of it, each called by
+    --streams threads at once, on --threads threads in all. A line for each setting, with what each gave.
+
     \b
       zoo bench human_pose_estimation_0001 --target openvino-fp32 --batch 1,8,32
       zoo bench openpose_mobilenet_landmark --batch 1 --batch 8
+      zoo bench human_pose_estimation_0001 --shape 3x184x184 --instances 1,2 --streams 1,2 --threads 4
     """
     from zoo.cli.measured import tell
     from zoo.cli.session import Session, exit_code
-    from zoo.cli.wishes import actions_for, measures
+    from zoo.cli.settings import refuse_impossible
+    from zoo.cli.wishes import actions_for, measures, usable
+    from zoo.engine.plan import matching
 
     session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash, licence=licence)
+    if threads:
+        session = replace(session, context=replace(session.context, threads=threads))
     recipes = session.permitted(names, everything, weights)
-    actions = actions_for(session, recipes, targets, weights=weights, rehearse=rehearse, latency=True, batches=batches)
+    for recipe in recipes:
+        refuse_impossible(
+            recipe,
+            matching(recipe, targets or usable(session, recipe)),
+            session.place.declared,
+            shape=shape,
+            instances=instances,
+            streams=streams,
+            threads=session.context.threads,
+        )
+    actions = actions_for(
+        session,
+        recipes,
+        targets,
+        weights=weights,
+        rehearse=rehearse,
+        latency=True,
+        batches=batches,
+        shape=shape and shape[1:],
+        instances=instances or (1,),
+        streams=streams,
+    )
     outcomes = session.carry_out(actions, jobs=jobs, again=lambda action: again and measures(action), fail_fast=fail_fast, quiet=as_json)
     tell(session, recipes, targets, outcomes, as_json=as_json, publish=False, by_batch=True)
     return exit_code(list(outcomes.values()))

@@ -14,6 +14,7 @@ from zoo.board.tables import Table, tables
 from zoo.cli.board import board_rows, write_board
 from zoo.cli.results import results_of, write_results
 from zoo.cli.session import Session, relative
+from zoo.cli.settings import HEADER, lines
 from zoo.engine.code import Code
 from zoo.engine.execute import Outcome
 from zoo.engine.plan import Definitions
@@ -47,6 +48,7 @@ def tell(
         click.echo("[" + ",".join(encode(result).decode() for result in results) + "]")
     elif by_batch:
         show(tables(rows([timed for result in results for timed in timings_of(result)]), TIMED))
+        show_settings(results)
     else:
         found = rows(results)
         show([*tables(found, SHOWN), *batch_tables(found)])
@@ -55,6 +57,16 @@ def tell(
 def timings_of(result: Result) -> list[Result]:
     """A result for each batch that a target was timed at."""
     return [msgspec.structs.replace(result, latency=latency, batches=()) for latency in (result.latency, *result.batches)]
+
+
+def show_settings(results: Sequence[Result]) -> None:
+    """The settings that networks were timed in, as a table on the terminal."""
+    from zoo.cli.console import print_table
+
+    if found := [*lines(results)]:
+        left = ("model", "target", "computed in", "noise")
+        right = [place for place, name in enumerate(HEADER) if name not in left]
+        print_table(HEADER, found, title="single stream and throughput", right=right)
 
 
 def show(found: Sequence[Table]) -> None:

@@ -80,13 +80,10 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
                 owner, without = f"{recipe.name}/{name}", left_out(recipe, workspace)
                 measure_accuracy(story, owner, evaluation, parts, compiled, context, wish, without=without, boxes=evaluation.boxes)
         if wish.latency and views:
+            copies, (height, width) = wish.instances, wish.shape or options.shape or (recipe.benchmark.height, recipe.benchmark.width)
             for id, batch in timings(f"{recipe.name}/{name}/latency", timed_at(recipe, name, wish)).items():
                 timing = MeasureLatency(
-                    backend=target.backend,
-                    views=views,
-                    batch=batch,
-                    height=(options.shape or (recipe.benchmark.height,))[0],
-                    width=(options.shape or (recipe.benchmark.width,))[-1],
+                    backend=target.backend, views=views, batch=batch, height=height, width=width, instances=copies, streams=wish.streams
                 )
                 story.add(Action(id, timing, {"compiled": compiled, **seen}))
 

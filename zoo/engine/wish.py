@@ -23,6 +23,12 @@ class Wish:
     latency: bool = False
     batches: Sequence[int] = ()
     """Images a call to time at, instead of the recipe's own."""
+    shape: tuple[int, int] | None = None
+    """Height and width to time a network at, instead of the recipe's own."""
+    instances: tuple[int, ...] = (1,)
+    """Copies of a network to measure throughput with."""
+    streams: tuple[int, ...] = ()
+    """Calls in flight of each copy there; none: swept."""
     weights: Source | None = None
     """A file of the user's own instead of the recipe's sources."""
     rehearse: bool = False

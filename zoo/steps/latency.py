@@ -1,4 +1,4 @@
-"""How fast the network alone is, in a process of its own."""
+"""How fast the network alone is, one call after another and several at once, in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo.backends import Backend
+from zoo.backends.runner import Runner
 from zoo.context import Context
+from zoo.machine import peak_memory
 from zoo.measure.energy import meter
 from zoo.measure.isolated import run_isolated
 from zoo.measure.latency import measure
+from zoo.measure.throughput import measure_throughput, settings
 from zoo.pose.fits import Box, Fit, Stretch
 from zoo.pose.preprocess import Tensor
 from zoo.steps import reports
@@ -39,6 +43,10 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
     width: int
     seconds: float = 2.0
     runs: int = 50
+    instances: tuple[int, ...] = (1,)
+    """Copies of the model in the settings that throughput is measured in."""
+    streams: tuple[int, ...] = ()
+    """Calls in flight of each copy there; empty: swept (`zoo.measure.throughput.settings`)."""
 
     def tools(self) -> tuple[str, ...]:
         """The distributions whose versions change the outcome."""
@@ -48,7 +56,7 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
         """Reads `compiled` (and `photos`, `boxes`); writes report.json."""
         compiled = given["compiled"]
         batches = self.batches(given, context)
-        isolated = run_isolated(time_network, self.backend, compiled, batches, self.seconds, self.runs, context=context)
+        isolated = run_isolated(time_network, self, compiled, batches, context=context)
         reports.write(report(isolated, compiled, self.tools(), context), out)
 
     def facts(self, context: Context) -> Mapping[str, Any]:
@@ -77,12 +85,25 @@ def batched(tensors: Sequence[Tensor], batch: int) -> list[Tensor]:
     return [np.concatenate([tensors[(start + place) % len(tensors)] for place in range(batch)]) for start in range(count)]
 
 
-def time_network(backend: Backend, compiled: Path, batches: list[Tensor], seconds: float, runs: int, *, context: Context) -> Timed:
-    """Open the model at the batches' shape and time it; runs in a process of its own."""
+def time_network(step: MeasureLatency, compiled: Path, batches: list[NDArray[np.float32]], *, context: Context) -> Timed:
+    """Open the model at the batches' shape and time it, one call after another and then several at once; runs in a process of
+    its own."""
     shape = batches[0].shape
+    gpu = step.backend.gpu
+
+    def opened(threads: int, streams: int) -> Runner:
+        return step.backend.open(compiled, threads=threads, streams=streams, shape={"": shape})
+
     started = time.perf_counter()
-    with backend.open(compiled, threads=context.threads, shape={"": shape}) as runner, closing(meter(backend.gpu)) as energy:
+    with opened(context.threads, 1) as runner, closing(meter(gpu)) as energy:
         load_seconds = time.perf_counter() - started
         name = next(iter(runner.inputs))
-        timing = measure(runner, [{name: batch} for batch in batches], context=context, seconds=seconds, runs=runs, meter=energy)
-        return Timed(timing, {name: shape}, runner.computed_in, load_seconds)
+        feeds = [{name: batch} for batch in batches]
+        timing = measure(runner, feeds, context=context, seconds=step.seconds, runs=step.runs, meter=energy)
+        peak = peak_memory()  # of one copy, before there are more
+        computed_in = runner.computed_in
+    several = []
+    for setting in settings(context.threads, step.instances, step.streams, gpu=gpu):
+        with closing(meter(gpu)) as energy:
+            several.append(measure_throughput(opened, setting, feeds, context=context, meter=energy))
+    return Timed(timing, {name: shape}, computed_in, load_seconds, peak, throughput=tuple(several))

@@ -17,6 +17,7 @@ from msgspec import Meta
 from zoo.files import write_bytes
 from zoo.machine import Machine
 from zoo.measure.latency import Timing
+from zoo.measure.throughput import Throughput
 from zoo.record import Choice, Record, canonical, fingerprint
 
 #: An artifact that is a report holds it under this name.
@@ -236,6 +237,8 @@ class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
     timing: Timing
     stages: tuple[Stage, ...] = ()
     """Of a pipeline, in the order in which they run."""
+    throughput: tuple[Throughput, ...] = ()
+    """Of a network: with several calls in flight, a setting each; `timing` is one call after another."""
     threads: int
     shapes: dict[str, tuple[int, ...]]
     """Input name -> shape of the bound tensor (the first feed's, where they differ)."""
@@ -249,6 +252,23 @@ class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
     computed_in: str
     versions: dict[str, str] = {}
     digests: dict[str, str] = {}
+
+    @property
+    def settings(self) -> tuple[Throughput, ...]:
+        """Every way in which it was called: one call after another, then several at once."""
+        one, timing = Throughput, self.timing
+        single = one(
+            instances=1,
+            streams=1,
+            threads=self.threads,
+            **{name: getattr(timing, name) for name in one.__struct_fields__ if name not in ("instances", "streams", "threads")},
+        )
+        return (single, *self.throughput)
+
+    @property
+    def best(self) -> Throughput:
+        """The setting that gives the most images a second."""
+        return max(self.settings, key=lambda setting: setting.images_per_second)
 
 
 Report = Parity | Accuracy | Latency | Failure

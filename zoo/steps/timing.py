@@ -12,6 +12,7 @@ from zoo.context import Context
 from zoo.machine import Machine, describe, versions
 from zoo.measure.isolated import Isolated
 from zoo.measure.latency import Timing
+from zoo.measure.throughput import Throughput
 from zoo.steps import reports
 from zoo.steps.bundle import model_size
 
@@ -24,7 +25,10 @@ class Timed(NamedTuple):
     """Of what was bound; the first, where they differ."""
     computed_in: str
     load_seconds: float
+    peak_memory: int = 0
+    """Of the process until then; 0: what the whole process came to."""
     stages: tuple[reports.Stage, ...] = ()
+    throughput: tuple[Throughput, ...] = ()
 
 
 def machine_timed() -> Machine:
@@ -38,10 +42,11 @@ def report(isolated: Isolated[Timed], compiled: Path, tools: Sequence[str], cont
     return reports.Latency(
         timing=timed.timing,
         stages=timed.stages,
+        throughput=timed.throughput,
         threads=context.threads,
         shapes=timed.shapes,
         load_seconds=timed.load_seconds,
-        peak_memory_bytes=isolated.peak_memory,
+        peak_memory_bytes=timed.peak_memory or isolated.peak_memory,
         size_bytes=model_size(compiled),
         machine=describe(),
         computed_in=timed.computed_in,

@@ -89,4 +89,4 @@ def time_whole(step: MeasureWhole, compiled: Path, images: list[NDArray[np.uint8
             reports.Stage(name=stage, median_ms=1e3 * median(seconds + [0.0] * (timing.runs - len(seconds))))
             for stage, seconds in spent.items()
         )
-        return Timed(timing, {"image": images[0].shape}, model.computed_in, load_seconds, stages)
+        return Timed(timing, {"image": images[0].shape}, model.computed_in, load_seconds, stages=stages)
