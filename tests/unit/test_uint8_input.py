@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 from workspaces import Small, Zoo, position
 
-from zoo.backends import OnnxRuntime
+from zoo.backends import OnnxRuntime, TensorRtRtx
+from zoo.context import Context
 from zoo.edits import FoldPreprocess
 from zoo.edits.half import half
 from zoo.errors import RecipeError, StepFailed, ZooError
@@ -128,6 +129,18 @@ def test_a_runner_refuses_floats_where_it_takes_bytes(tmp_path: Path) -> None:
         assert runner({"data": left.prepare(picture())[0]})["out"].dtype == np.float32
         with pytest.raises(StepFailed, match=r"the input 'data' is uint8 .* was given float32"):
             runner({"data": np.zeros((1, 3, 8, 8), np.float32)})
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_tensorrt_builds_what_takes_bytes(network: Any, precision: str, tmp_path: Path, context: Context) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    graph, _ = BYTES.apply(network, Preprocess(fit=Stretch(width=16, height=12), **RGB))
+    (tmp_path / "model.onnx").write_bytes((half(graph) if precision == "fp16" else graph).SerializeToString())
+    out = tmp_path / "out"
+    out.mkdir()
+    shape = (1, 3, 12, 16)
+    TensorRtRtx().compile(tmp_path, out, precision=precision, shapes={"data": (shape, shape, shape)}, context=context)
+    assert (out / "model.engine").stat().st_size
 
 
 @pytest.fixture
