@@ -209,18 +209,6 @@ def test_a_median_that_is_never_known_ends_when_time_is_up(context: Context, mon
     assert 0.1 <= measure(Sleeper(0.001), feeds(), seconds=0.0, runs=20, warmup=0.0, context=context).seconds < 1.0
 
 
-def test_after_another_had_its_turn_one_call_does_not_count(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    turns: list[int] = []
-
-    def turn() -> bool:
-        turns.append(len(runner.calls))
-        return len(turns) == 2
-
-    runner = Sleeper()
-    taken = windows.take(runner, feeds(), context=context, seconds=0.0, runs=4, turn=turn)
-    assert (taken.windows, turns, len(runner.calls), len(taken.times)) == (4, [1, 2, 4], 5, 4)
-
-
 @pytest.mark.parametrize(("count", "low", "high"), [(6, 0, 5), (9, 1, 7), (10, 1, 8), (20, 5, 14), (100, 39, 60), (1000, 468, 531)])
 def test_the_interval_of_the_median_is_that_of_the_sign_test(count: int, low: int, high: int) -> None:
     values = [float(value) for value in range(count)][::-1]

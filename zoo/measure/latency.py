@@ -93,7 +93,6 @@ def measure(
     runs: int = 50,
     warmup: float = 5.0,
     meter: Meter | None = None,
-    turn: Callable[[], bool] = lambda: False,
 ) -> Timing:
     """Time `runner` on `feeds` in turn, for at least `seconds` and at least `runs` calls and until the median is known closely
     enough, within bounds (`zoo.measure.windows.take`).
@@ -104,7 +103,7 @@ def measure(
     Raises StepFailed where the batch is not what the network is made for, and where outputs ignore the input."""
     batch = bound_batch(runner, feeds)
     check_alive(runner, feeds, batch)
-    return timed(runner, feeds, batch=batch, context=context, seconds=seconds, runs=runs, warmup=warmup, meter=meter, turn=turn)
+    return timed(runner, feeds, batch=batch, context=context, seconds=seconds, runs=runs, warmup=warmup, meter=meter)
 
 
 def timed(
@@ -118,13 +117,12 @@ def timed(
     warmup: float = 5.0,
     warm: Callable[[], object] = lambda: None,
     meter: Meter | None = None,
-    turn: Callable[[], bool] = lambda: False,
 ) -> Timing:
     """Time any `call` of `batch` images on `feeds` in turn, as `measure` does; `warm` is told when warming up is over."""
     context.report("warming up")
     warmups = warm_up(call, feeds, warmup, context)
     warm()
-    taken = take(call, feeds, context=context, seconds=seconds, runs=runs, meter=meter, turn=turn)
+    taken = take(call, feeds, context=context, seconds=seconds, runs=runs, meter=meter)
     shapes = [_shapes(feeds[run % len(feeds)]) for run in range(len(taken.times))]
     return summarise(taken, shapes, batch=batch, warmup_runs=warmups, energy_of=meter.what if meter else "")
 

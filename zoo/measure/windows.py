@@ -56,13 +56,9 @@ def take(
     seconds: float,
     runs: int,
     meter: Meter | None = None,
-    turn: Callable[[], bool] = lambda: False,
 ) -> Taken:
     """Time `call` on `feeds` in turn: at least `seconds` of calls and `runs` of them, and until the 95 % interval of their median
-    is under CLOSE of it. After LONG seconds of calls neither is waited for.
-
-    `turn` lets whoever else is timed have a window, and says whether anybody had one; then the caches hold theirs, and one
-    call is made that does not count."""
+    is under CLOSE of it. After LONG seconds of calls neither is waited for."""
     taken, total = Taken(yardsticks=[yardstick(context.threads)]), 0
     neighbours, meter = Neighbours(), meter or Meter()
     clock: Callable[[], int] = time.perf_counter_ns
@@ -74,8 +70,6 @@ def take(
         return up() or (len(taken.times) >= runs and total >= seconds * 1e9 and close(taken.times))
 
     while not enough():
-        if taken.windows and turn():
-            call(feeds[len(taken.times) % len(feeds)])
         began, first = total, len(taken.times)
         with neighbours, meter:
             while not up() and (total - began < WINDOW * 1e9 or len(taken.times) - first < CALLS):
