@@ -23,6 +23,7 @@ COMMANDS = {
     "build": "Compile models for targets and prove them equal to the original.",
     "eval": "Build, then measure accuracy and speed; --all writes the leaderboard.",
     "predict": "Find the people in images: keypoints as text, JSON, COCO or OpenPose files, and pictures.",
+    "demo": "Show what a model finds, in videos, in photographs, or live.",
     "bench": "Build, then measure speed only.",
     "emit": "Say a recipe in the words of other tools: vdsp JSON, vamc YAML.",
     "board": "Write LEADERBOARD.md from the results.",

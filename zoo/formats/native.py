@@ -52,7 +52,7 @@ def write(predictions: Sequence[Prediction]) -> str:
     """The JSON text of one prediction."""
     (prediction,) = predictions
     width, height = prediction.size
-    people = tuple(_person(prediction, person) for person in range(len(prediction.poses)))
+    people = people_of(prediction)
     names = SKELETONS[prediction.skeleton].keypoints
     file = File(image=prediction.image, width=width, height=height, skeleton=prediction.skeleton, names=names, people=people)
     # not msgspec's own writer: this one can say a file name that is no valid UTF-8, and says where a NaN slipped in
@@ -79,6 +79,11 @@ def parse(text: str) -> Prediction:
     scores = np.array([math.nan if person.score is None else person.score for person in file.people], float)
     poses = Poses(triples[..., :2], triples[..., 2], boxes, scores)
     return Prediction(file.image, (file.width, file.height), file.skeleton, poses)
+
+
+def people_of(prediction: Prediction) -> tuple[Person, ...]:
+    """The people of an image as they are written: nothing that JSON cannot say."""
+    return tuple(_person(prediction, person) for person in range(len(prediction.poses)))
 
 
 def _person(prediction: Prediction, person: int) -> Person:
