@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import plain_lightweight
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,6 +122,17 @@ def test_demo_poses_equal_the_originals(assets: Path, image: str) -> None:
     expected = facts["lop_demo"]["poses"]
     np.testing.assert_array_equal(np.nan_to_num(poses.keypoints, nan=-1), [pose["keypoints"] for pose in expected])
     np.testing.assert_allclose(poses.instance_scores, [pose["confidence"] for pose in expected], rtol=1e-6)
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("image", IMAGES)
+def test_demo_poses_equal_those_of_a_plain_loop(assets: Path, image: str) -> None:
+    _, outputs, affine = golden(assets, image)
+    poses = DEMO.decode(outputs, affine)
+    heat, paf = (outputs[name][0].astype(np.float32) for name in ("heat", "paf"))
+    keypoints, scores = plain_lightweight.people(heat, paf, affine)
+    np.testing.assert_array_equal(np.nan_to_num(poses.keypoints, nan=-1), keypoints)
+    np.testing.assert_allclose(poses.instance_scores, scores, rtol=1e-5)
 
 
 @pytest.mark.parametrize("decoder", [EVALUATION, DEMO, MODEL_API], ids=["evaluation", "demo", "model_api"])

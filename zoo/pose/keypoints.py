@@ -43,7 +43,8 @@ class Poses:
             return cls(np.zeros((0, count, 2)), np.zeros((0, count)), np.zeros((0, 4)), np.zeros(0))
         if not count:
             return cls(keypoints, scores, np.full((people, 4), np.nan), instance_scores)
-        boxes = np.concatenate([np.nanmin(keypoints, axis=1), np.nanmax(keypoints, axis=1)], axis=1)
+        # these pass nan over as np.nanmin does, which takes five times as long to begin
+        boxes = np.concatenate([np.fmin.reduce(keypoints, axis=1), np.fmax.reduce(keypoints, axis=1)], axis=1)
         return cls(keypoints, scores, boxes, instance_scores)
 
     @classmethod

@@ -31,9 +31,10 @@ def find(
 ) -> tuple[Candidates, Assembled]:
     """heatmaps (18, h, w), pafs (38, h, w), contiguous -> candidates, and all people that `attach` makes of them."""
     threshold = np.float32(peaks.threshold)
-    least = np.float32(peaks.threshold / OVERSHOOT)
+    # NumPy compares many cells at once, which is most of the work
+    high = np.flatnonzero(heatmaps.reshape(-1) >= np.float32(peaks.threshold / OVERSHOOT))
     points, values, starts, ids, scores, counts = _people(
-        *(_read_only(heatmaps), _read_only(pafs), least, threshold, bicubic(frame.factor)),
+        *(_read_only(heatmaps), _read_only(pafs), high, threshold, bicubic(frame.factor)),
         *(frame.content, frame.scale, float(peaks.distance)),
         *(_probes(limbs), limbs.samples, np.float32(1 / (limbs.samples - 1)), np.float32(limbs.threshold), limbs.passed),
         *(limbs.average == "all", PRIORS[limbs.prior], LIMBS),
@@ -56,11 +57,11 @@ def _probes(limbs: LimbScoring) -> tuple[NDArray[np.intp], int]:
 
 @compiled
 def _people(
-    heatmaps: Any, pafs: Any, least: Any, threshold: Any, weights: Any, content: Any, scale: Any, distance: Any,
+    heatmaps: Any, pafs: Any, high: Any, threshold: Any, weights: Any, content: Any, scale: Any, distance: Any,
     probes: Any, samples: Any, step: Any, counting: Any, passed: Any, average_all: Any, prior: Any, limbs: Any,
 ) -> Any:  # fmt: skip
     factor = len(weights)
-    cells = _maxima(heatmaps, least)
+    cells = _maxima(heatmaps, high)
     points, values, starts = _peaks(heatmaps, cells, threshold, weights, content, scale, distance)
     a, b, found, ends = _connect(pafs, points, starts, factor, probes, samples, step, counting, passed, average_all, prior, limbs)
     ids, scores, counts = _attach(values, a, b, found, ends, limbs)
@@ -83,44 +84,30 @@ def _rank(plane: Any, y: Any, x: Any) -> Any:
 
 
 @compiled
-def _reaches(row: Any, least: Any) -> Any:
-    """Whether any cell does: counted without a branch, so that many are compared at once."""
-    count = np.int32(0)
-    for value in row:
-        count += np.int32(value >= least)
-    return count > 0
-
-
-@compiled
-def _maxima(planes: Any, least: Any) -> Any:
-    """See `lazy.maxima`: the numbers of the cells, ascending."""
-    kinds, height, width = planes.shape
-    cells = [0 for _ in range(0)]
+def _maxima(planes: Any, high: Any) -> Any:
+    """See `lazy.maxima`: the numbers of the cells, ascending, of those that are `high` enough."""
+    _, height, width = planes.shape
+    area = height * width
+    found, count = np.empty(len(high), np.intp), 0
     seen = np.zeros(0, np.uint8)
-    for k in range(kinds):
-        plane = planes[k]
-        for y in range(height):
-            if not _reaches(plane[y], least):
-                continue
-            for x in range(width):
-                if not plane[y, x] >= least:
-                    continue
-                rank = _rank(plane, y, x)
-                if rank == HIGHEST:
-                    cells.append((k * height + y) * width + x)
-                elif rank == TIED:
-                    if not len(seen):
-                        seen = np.zeros(planes.size, np.uint8)
-                    if not seen[(k * height + y) * width + x]:
-                        middle = _middle(plane, y, x, seen[k * height * width : (k + 1) * height * width])
-                        if middle >= 0:
-                            cells.append(k * height * width + middle)
-    found = np.empty(len(cells), np.intp)
-    for i in range(len(cells)):
-        found[i] = cells[i]
+    for cell in high:
+        k = cell // area
+        y, x = (cell - k * area) // width, cell % width
+        rank = _rank(planes[k], y, x)
+        if rank == HIGHEST:
+            found[count] = cell
+            count += 1
+        elif rank == TIED:
+            if not len(seen):
+                seen = np.zeros(planes.size, np.uint8)
+            if not seen[cell]:
+                middle = _middle(planes[k], y, x, seen[k * area : (k + 1) * area])
+                if middle >= 0:
+                    found[count] = k * area + middle
+                    count += 1
     if len(seen):
-        found.sort()
-    return found
+        found[:count].sort()
+    return found[:count]
 
 
 @compiled
