@@ -6,16 +6,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from workspaces import Small, Zoo
 
 from zoo.backends import OnnxRuntime
 from zoo.context import Context
 from zoo.errors import StepFailed
+from zoo.machine import describe
 from zoo.measure import roof as roofs
 from zoo.measure.claim import judge, named
 from zoo.measure.count import Cost
+from zoo.measure.latency import summarise
 from zoo.measure.roof import Copy, Peak, Roof, find
+from zoo.measure.windows import Taken
+from zoo.steps import guard
+from zoo.steps.reports import Failure, Latency
 
 #: 2 GFLOPs an image of which 1 GFLOP is needed, 10 MB of weights, 1 MB of input and output
 COST = Cost(
@@ -214,3 +220,61 @@ def test_a_network_whose_outputs_do_not_change_or_whose_batch_is_another_is_not_
         measure(Still(), feeds, context=context)
     with pytest.raises(StepFailed, match="fixed at 1 images a call and was given 32"):
         measure(Still(), [{"x": np.repeat(feed["x"], 32, 0)} for feed in feeds], context=context)
+
+
+@pytest.fixture
+def timed(tmp_path: Path, network: Any, context: Context) -> tuple[Latency, dict[str, Path]]:
+    """10 images a second of a small network, as a report, and what it was made from."""
+    import onnx
+
+    model, compiled = tmp_path / "model", tmp_path / "compiled"
+    model.mkdir()
+    compiled.mkdir()
+    onnx.save(network, model / "model.onnx")
+    OnnxRuntime().compile(model, compiled, precision="fp32", shapes={}, context=context)
+    took = summarise(Taken(times=[100_000_000] * 6, windows=1, yardsticks=[1.0, 1.0]), [0] * 6, batch=1, warmup_runs=3)
+    latency = Latency(
+        timing=took,
+        threads=1,
+        shapes={"data": (1, 3, 64, 64)},
+        peak_memory_bytes=1,
+        size_bytes=1,
+        machine=describe(),
+        computed_in="fp32",
+    )
+    return latency, {"model": model, "compiled": compiled}
+
+
+def test_a_timing_above_the_roof_becomes_no_figure_and_one_below_says_its_share(
+    timed: tuple[Latency, dict[str, Path]], context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latency, given = timed
+    asked: list[bool] = []
+    speed = 1e6
+
+    def planted(backend: Any, precision: str, context: Context, *, again: bool = False) -> Roof:
+        asked.append(again)
+        return Roof(measured=True, peaks=(Peak(way="planted", precision="fp32", flops_per_second=speed, milliseconds=(1.0,)),))
+
+    monkeypatch.setattr(guard, "find", planted)
+    refused = guard.guard(latency, given, OnnxRuntime(), context)
+    assert isinstance(refused, Failure) and refused.word == "refused" and refused.batch == 1
+    assert "10.0 images/s would be" in refused.message and "(1.00 MFLOP/s, planted)" in refused.message
+    assert asked == [False, True]  # a neighbour may have been there the first time
+
+    speed = 1e12
+    kept = guard.guard(latency, given, OnnxRuntime(), context)
+    assert isinstance(kept, Latency) and kept.claim and asked == [False, True, False]
+    assert kept.claim.share == pytest.approx(10 * kept.claim.flops / 1e12) and kept.claim.flops > 1e5
+    assert kept.claim.roof.peaks[0].milliseconds == ()  # the single calls stay in the cache
+    assert msgspec.json.decode(msgspec.json.encode(kept), type=Latency) == kept
+
+
+def test_a_graph_that_nobody_can_count_is_not_judged(
+    timed: tuple[Latency, dict[str, Path]], context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def uncounted(*_: Any) -> Cost:
+        raise StepFailed("its sizes are not known")
+
+    monkeypatch.setattr(guard, "count", uncounted)
+    assert guard.guard(*timed, OnnxRuntime(), context) == timed[0]

@@ -48,6 +48,11 @@ def megabytes(value: Value) -> str:
     return f"{value / 1e6:.1f} MB" if isinstance(value, (int, float)) else str(value)
 
 
+def percent(value: Value) -> str:
+    """A part of one as `61 %`."""
+    return f"{value:.0%}".replace("%", " %") if isinstance(value, (int, float)) else str(value)
+
+
 def published_text(published: Iterable[Published]) -> str:
     """Every published figure with its protocol: `AP .428 (full val2017, Open Model Zoo protocol)`."""
 
@@ -140,6 +145,7 @@ COLUMNS: dict[str, Column] = {
     "network": _speed("images/s, network alone", lambda latency: None if latency.stages else _images_per_second(latency)),
     "whole": _speed("images/s, from image to poses", lambda latency: _images_per_second(latency) if latency.stages else None),
     "end_to_end": Column("images/s, end to end", _end_to_end, number, otherwise=_no_accuracy),
+    "share": _speed("share of the roof", lambda latency: latency.claim.share if latency.claim else None, percent),
     "p50": _speed("p50 of a call, ms", lambda latency: latency.timing.median_ms),
     "p90": _speed("p90 of a call, ms", lambda latency: latency.timing.p90_ms),
     "p99": _speed("p99 of a call, ms", lambda latency: latency.timing.p99_ms),

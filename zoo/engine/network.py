@@ -85,7 +85,8 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
                 timing = MeasureLatency(
                     backend=target.backend, views=views, batch=batch, height=height, width=width, instances=copies, streams=wish.streams
                 )
-                story.add(Action(id, timing, {"compiled": compiled, **seen}))
+                counted = story.actions[compiled].reads["model"]
+                story.add(Action(id, timing, {"compiled": compiled, "model": counted, **seen}))
 
 
 def timed_at(recipe: Recipe, name: str, wish: Wish) -> tuple[int, ...]:

@@ -22,6 +22,11 @@ MARGIN = 1.10
 class Verdict(Record, frozen=True, kw_only=True):
     """What a throughput is worth."""
 
+    flops: float
+    """An image's, counted directly."""
+    bytes: float
+    """An image's that cannot be spared: its part of the weights of a call, its input and output."""
+    roof: Roof
     share: float
     """Of the roof, counted directly; above 1 it cannot be, but by Winograd's algorithm."""
     ceiling: float
@@ -80,6 +85,9 @@ def judge(
     elif images_per_second > ceiling:
         notes.append(f"{images_per_second / ceiling:.2f} times the roof counted directly, which Winograd's algorithm or the margin allows")
     return Verdict(
+        flops=cost.total / cost.batch,
+        bytes=needed,
+        roof=roof.best(),
         share=images_per_second / ceiling,
         ceiling=ceiling,
         limit=limit,

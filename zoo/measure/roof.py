@@ -25,7 +25,7 @@ from zoo.machine import describe, versions
 from zoo.measure.isolated import run_isolated
 from zoo.record import Record, fingerprint
 
-SECONDS = 0.4
+SECONDS = 0.25
 """How long each way is run."""
 FEWEST = 5
 """Calls of each way, however long they take."""
@@ -72,6 +72,16 @@ class Roof(Record, frozen=True, kw_only=True):
     def bytes_per_second(self) -> float | None:
         """The fastest copy, of an array in the caches where that was measured: what a network reads may lie there too."""
         return max((copy.bytes_per_second for copy in self.copies), default=None)
+
+    def best(self) -> Roof:
+        """The best of each precision and the fastest copy, without the single calls: what a report repeats."""
+        peaks = {peak.precision: peak for peak in sorted(self.peaks, key=lambda peak: peak.flops_per_second)}
+        copies = sorted(self.copies, key=lambda copy: copy.bytes_per_second)[-1:]
+        return msgspec.structs.replace(
+            self,
+            peaks=tuple(msgspec.structs.replace(peak, milliseconds=()) for peak in peaks.values()),
+            copies=tuple(msgspec.structs.replace(copy, milliseconds=()) for copy in copies),
+        )
 
     def way(self, precision: str) -> str:
         """How the best in `precision` was measured."""

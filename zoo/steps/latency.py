@@ -24,6 +24,7 @@ from zoo.pose.fits import Box, Fit, Stretch
 from zoo.pose.preprocess import Tensor
 from zoo.steps import reports
 from zoo.steps.bundle import preprocess
+from zoo.steps.guard import guard
 from zoo.steps.images import Views
 from zoo.steps.step import Step
 from zoo.steps.timing import Timed, machine_timed, report
@@ -53,11 +54,11 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
         return ("numpy", *self.backend.tools)
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `compiled` (and `photos`, `boxes`); writes report.json."""
+        """Reads `compiled` and the ONNX file `model` that it was made from (and `photos`, `boxes`); writes report.json."""
         compiled = given["compiled"]
         batches = self.batches(given, context)
         isolated = run_isolated(time_network, self, compiled, batches, context=context)
-        reports.write(report(isolated, compiled, self.tools(), context), out)
+        reports.write(guard(report(isolated, compiled, self.tools(), context), given, self.backend, context), out)
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The whole machine, the threads, the images' digest."""

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from zoo.files import write_bytes
 from zoo.machine import Machine
+from zoo.measure.claim import Verdict
 from zoo.measure.latency import Timing
 from zoo.measure.throughput import Throughput
 from zoo.record import Choice, Record, canonical, fingerprint
@@ -252,6 +253,8 @@ class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
     computed_in: str
     versions: dict[str, str] = {}
     digests: dict[str, str] = {}
+    claim: Verdict | None = None
+    """The images a second held against the machine's roof; None of a pipeline, and where nobody counted the operations."""
 
     @property
     def settings(self) -> tuple[Throughput, ...]:
