@@ -203,7 +203,9 @@ def test_an_evaluation_that_is_stopped_goes_on_with_the_images_that_are_left(bui
     assert stopped.returncode == status, stopped.stderr
     ended = evaluate(-1)
     assert ended.returncode == 0, ended.stderr
-    assert len(images(stopped)) == 2 and len(images(ended)) == 1 and not images(stopped) & images(ended)
+    # what is found already when ^C comes is still written down
+    assert len(images(stopped)) >= 2 and not images(stopped) & images(ended)
+    assert len(images(stopped) | images(ended)) == 3
     (row,) = [json.loads(path.read_text()) for path in (built.root / "results").rglob("*.json")]
     assert row["accuracy"][0]["images"] == 3
     assert not any((built.root / ".zoo/partial").iterdir())
