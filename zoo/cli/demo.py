@@ -112,6 +112,7 @@ def command(
     from zoo.pose.smooth import OneEuro
     from zoo.pose.tracking import Tracker
     from zoo.recipe.composite import parts_of
+    from zoo.steps.part import layouts_of
 
     session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
     (recipe,) = session.permitted([name], everything=False, weights=weights)
@@ -129,7 +130,9 @@ def command(
         ready = made(session, recipe, chosen, parts, weights=weights, rehearse=rehearse)
         if isinstance(ready, list):
             return exit_code(ready)
-        model = opened.enter_context(ready.open(session.context))
+        # a live frame is wanted at once, on every core; of a file's frames several are run beside one another
+        layout = layouts_of(parts, session.context)[-1 if frames.live else 0]
+        model = opened.enter_context(ready.open(session.context, streams=layout.streams))
         folder = Path(save) if save else None if show else Path("demo") / recipe.name
         saver = opened.enter_context(Saver(folder, frames, samples, model.skeleton.name)) if folder else None
         tracker = Tracker(model.skeleton) if "ids" in overlays or track or smooth else None
@@ -137,7 +140,7 @@ def command(
         stopped: Cancelled | None = None
         try:
             with session.telling(f"{recipe.name}/{chosen}") as context:
-                demonstration.run(model, frames, context, workers=max(2, context.threads), saver=saver, window=window)
+                demonstration.run(model, frames, context, workers=layout.workers, saver=saver, window=window)
         except Cancelled as error:
             stopped = error  # what there is is whole, and told
     summary(demonstration, frames, ready, saver)

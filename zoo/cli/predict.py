@@ -45,6 +45,7 @@ threshold of top-down pictures (mmpose: `kpt_thr`). Networks that find people by
     " The other files hold everything.",
 )
 @click.option("--target", "-t", metavar="TARGET", help="Run it on this target (default: the recipe's first that this machine can run).")
+@click.option("--protocol", metavar="NAME", help="Prepare and decode as this protocol of the recipe does (default: as the recipe does).")
 @click.option("--batch", metavar="N", type=click.IntRange(1), default=4, show_default=True, help="The most inputs of one shape in a call.")
 @click.option(
     "--weights",
@@ -64,6 +65,7 @@ def command(
     draw: bool | None,
     threshold: float | None,
     target: str | None,
+    protocol: str | None,
     batch: int,
     weights: str | None,
     rehearse: bool,
@@ -101,26 +103,17 @@ def command(
 
     from zoo.cli.console import counted
     from zoo.cli.predictions import FOLDER, Writer, gathered
+    from zoo.cli.running import chosen_target, made, parts_in
     from zoo.cli.session import Session, exit_code, relative
-    from zoo.cli.wishes import actions_for, usable
-    from zoo.engine.action import needed
-    from zoo.engine.joint import open_on, parts_on, runs_on
-    from zoo.engine.plan import named
-    from zoo.errors import Findings, UsageError
+    from zoo.errors import Findings
     from zoo.recipe.composite import parts_of
     from zoo.recipe.model import Recipe
-    from zoo.recipe.origin import of_artifact, require
     from zoo.steps.part import layouts_of
-    from zoo.steps.provenance import Provenance
 
     session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
     (recipe,) = session.permitted([name], everything=False, weights=weights)
-    declared = session.place.declared
-    chosen = named(recipe, target) if target else next((one for one in usable(session, recipe) if runs_on(recipe, one, declared)), None)
-    if chosen is None or not runs_on(recipe, chosen, declared):
-        running = [one for one in recipe.targets if runs_on(recipe, one, declared)]
-        only = f"{chosen} can be built but not run" if chosen else f"no target of {recipe.name} can be run"
-        raise UsageError(only, f"targets that run: {', '.join(running) or 'none'}")
+    chosen = chosen_target(session, recipe, target)
+    parts = parts_in(session, recipe, chosen, protocol)
     pictures = not formats if draw is None else draw
     shown = threshold if threshold is not None else SEEN if any(map(looks_at_boxes, parts_of(recipe).values())) else 0.0
     writer = Writer(Path(save or FOLDER / recipe.name), list(dict.fromkeys(formats)) or ["txt"], pictures, shown)
@@ -132,22 +125,16 @@ def command(
         before = f"; {' and '.join(finders)} {'find' if len(finders) > 1 else 'finds'} people first" if finders else ""
         click.echo(f"each image is taken for one {'hand' if recipe.task == 'hand_pose' else 'person'}{before}", err=True)
 
-    compiled = f"{recipe.name}/{chosen}/compile"
-    actions = needed(actions_for(session, [recipe], [chosen], weights=weights, rehearse=rehearse), compiled)
-    outcomes = session.carry_out(actions, jobs=1, again=lambda _: False, fail_fast=True)
-    artifact = outcomes[compiled].artifact if compiled in outcomes else None
-    if artifact is None:
-        return exit_code(list(outcomes.values()))
-    # the artifact is asked as well as the recipe: what it was made from is written into it
-    require([of_artifact(f"{recipe.name}/{chosen}", artifact.path)], session.purpose)
-
+    ready = made(session, recipe, chosen, parts, weights=weights, rehearse=rehearse)
+    if isinstance(ready, list):
+        return exit_code(ready)
     with session.telling(f"{recipe.name}/{chosen}") as context:
 
         def opening(layout: Layout) -> PoseModel:
-            return open_on(recipe, chosen, declared, artifact.path, context, batch, layout.streams)
+            return ready.open(context, batch, layout.streams)
 
-        writer.write_all(opening, layouts_of(parts_on(recipe, chosen, declared), context), inputs, batch, context)
-    if Provenance.read(artifact.path).rehearsal:
+        writer.write_all(opening, layouts_of(parts, context), inputs, batch, context)
+    if ready.rehearsal:
         click.echo("a rehearsal: the weights are seeded, what was found means nothing", err=True)
     for file, reason in writer.bad:
         click.echo(f"passed over: {file}: {reason}", err=True)

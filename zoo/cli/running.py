@@ -60,10 +60,10 @@ class Ready:
         """Whether its weights are seeded."""
         return Provenance.read(self.folder).rehearsal
 
-    def open(self, context: Context, batch: int = 1) -> PoseModel:
-        """Open it."""
+    def open(self, context: Context, batch: int = 1, streams: int = 1) -> PoseModel:
+        """Open it, for `streams` callers at once."""
         pipeline = self.recipe.declared.pipeline if isinstance(self.recipe, Composite) else None
-        return open_model(self.folder, self.parts, pipeline, context, batch=batch)
+        return open_model(self.folder, self.parts, pipeline, context, batch=batch, streams=streams)
 
 
 def made(

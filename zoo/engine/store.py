@@ -82,12 +82,17 @@ class Store:
         """A folder (it may not be there yet) for what has been done so far of the action `key`. It stays where the work is
         stopped, and holds what a process that was stopped has left there; it goes when the work is done."""
         mine = self.partial / f"{key}-{os.getpid()}"
-        left = [path for path in self.partial.glob(f"{key}-*") if path != mine and not _alive(int(path.name.rpartition("-")[2]))]
+        left = [path for path in self._stopped(f"{key}-*") if path != mine]
         if left and not mine.exists():
             with suppress(OSError):  # another process took it over first: this one begins anew
                 left[0].rename(mine)
         yield mine
         shutil.rmtree(mine, ignore_errors=True)
+
+    def _stopped(self, pattern: str) -> list[Path]:
+        """What processes that are gone have left in `partial`."""
+        found = ((path, path.name.rpartition("-")[2]) for path in self.partial.glob(pattern))
+        return [path for path, pid in found if pid.isdigit() and not _alive(int(pid))]
 
     def publish(self, made: Path) -> Artifact:
         """Turn the folder `made` (inside a workplace) into an object. Raises StepFailed if it is empty."""
@@ -143,7 +148,7 @@ class Store:
         unwanted = [self.actions / f"{key}.json" for key in records if key not in kept]
         needed = {done.artifact for key, done in records.items() if key in kept}
         loose = [path for path in sorted(self.objects.glob("*")) if path.name not in needed]
-        stopped = [path for path in self.partial.glob("*-*") if not _alive(int(path.name.rpartition("-")[2]))]
+        stopped = self._stopped("*-*")
         size = sum(_size(path) for path in [*unwanted, *loose, *stopped])
         if not dry:
             for path in unwanted:

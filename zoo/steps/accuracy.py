@@ -188,7 +188,8 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
                         journal.add(id, found)
                     pace.count(len(chunk))
                     context.report(what, min(len(known) + done * together, total), total, "images")
-            pace.computed_in = opened(pace.settled.layout if pace.settled else Layout(streams=1, workers=1)).computed_in
+            assert pace.settled is not None  # told before the last of the results
+            pace.computed_in = opened(pace.settled.layout).computed_in
         return pace
 
     def _found(

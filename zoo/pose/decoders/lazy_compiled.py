@@ -2,6 +2,9 @@
 
 Whoever changes one changes the other; tests/unit/test_lazy_compiled.py holds them together. Only `lazy.compiled` imports this
 module, by its name: a figure is what NumPy computes, so this file is no part of the code that figures depend on.
+
+It is one file, though a long one: what Numba keeps on disk it makes anew when the file of a function changes, and not when that
+of a function that it calls does.
 """
 
 from __future__ import annotations
