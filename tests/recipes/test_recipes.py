@@ -110,7 +110,9 @@ def test_human_pose_estimation_0001_reaches_both_published_protocols(
     row = json.loads(path.read_text())
     assert row["weights"]["substitute"] == "dequantised from Intel's INT8", "Intel's own file is not there: offline"
     figures = {cell["protocol"]["name"]: cell["figures"]["AP"] for cell in row["accuracy"]}
-    assert figures == {"lightweight_openpose": pytest.approx(0.4467, abs=0.002), "open_model_zoo": pytest.approx(0.4262, abs=0.003)}
+    published = {name: figures[name] for name in ("lightweight_openpose", "open_model_zoo")}
+    assert published == {"lightweight_openpose": pytest.approx(0.4467, abs=0.002), "open_model_zoo": pytest.approx(0.4262, abs=0.003)}
+    assert figures["lazy_368"] >= 0.44 and figures["lazy_256"] >= 0.335
     assert {cell["images"] for cell in row["accuracy"]} == {97}
     timing = row["latency"]["timing"]
     assert timing["seconds"] >= 2 and timing["runs"] >= (50 if timing["seconds"] < LONG else FEWEST)

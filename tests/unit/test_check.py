@@ -34,6 +34,8 @@ def test_the_recipe_of_these_tests_has_no_fault(small: Small) -> None:
 
 TARGET = "  onnxruntime-fp32:\n"
 LAST = "    datasets: [coco_val2017, coco_train2017]\n"
+ANOTHER = "  - protocol: {}\n    title: Another\n    datasets: [{}]\n"
+LAZY = "    decode: {type: paf, heatmaps: stage_1_output_1_heatmaps, pafs: stage_1_output_0_pafs, resolution: lazy}\n"
 
 CASES = {
     "unknown target": (
@@ -124,6 +126,38 @@ CASES = {
         (LAST, LAST + "  - protocol: original\n    title: Again\n    datasets: [coco_val2017]\n"),
         "evaluate[1].protocol", "two protocols are called original",
     ),
+    "a protocol that is held against none that there is": (
+        (LAST, LAST + "    against: lasy\n" + ANOTHER.format("lazy", "coco_val2017")),
+        "evaluate[0].against", "there is no other protocol of this recipe 'lasy'; did you mean lazy?",
+    ),
+    "a protocol that is held against itself": (
+        (LAST, LAST + "    against: original\n"),
+        "evaluate[0].against", "a protocol cannot be held against itself",
+    ),
+    "protocols that are judged on different images": (
+        (LAST, "    datasets: [coco_train2017]\n    against: lazy\n" + ANOTHER.format("lazy", "coco_val2017")),
+        "evaluate[0].against", "lazy is judged on none of these datasets",
+    ),
+    "protocols that are judged by different metrics": (
+        (LAST, LAST + ANOTHER.format("other", "coco_val2017") + "    metric: {type: coco_oks, max_detections: 3}\n    against: original\n"),
+        "evaluate[1].against", "original is judged by another metric",
+    ),
+    "a metric that no difference is known of": (
+        (LAST, LAST + ANOTHER.format("other", "coco_val2017") + "    metric: {type: coco_bbox}\n    against: original\n"),
+        "evaluate[1].against", "only figures of the metric coco_oks are held against each other",
+    ),
+    "scales of a decoder that enlarges no maps": (
+        (LAST, LAST + LAZY + "    scales: [0.5, 1]\n"),
+        "evaluate[0].scales", "maps of several scales have no common cells to be searched: `resolution: full` averages them",
+    ),
+    "a lazy decoder where the recipe has scales": (
+        (LAST, LAST + LAZY), ("calibration: {", "scales: [0.5, 1]\ncalibration: {"),
+        "evaluate[0].decode", "maps of several scales have no common cells to be searched",
+    ),
+    "scales of maps that are not laid over the image": (
+        (LAST, LAST + LAZY.replace("resolution: lazy", "over_image: false") + "    scales: [0.5, 1]\n"),
+        "evaluate[0].scales", "have no common size to be averaged at: `over_image: true`",
+    ),
     "a gate on a dataset that is not evaluated": (
         (LAST, LAST + "    gates: {coco_val: {AP: 0.3}}\n"),
         "evaluate[0].gates.coco_val", "there is no dataset of this protocol 'coco_val'; did you mean coco_val2017?",
@@ -171,6 +205,15 @@ def test_a_fault_is_reported_at_its_place_with_what_to_do(small: Small, name: st
 def test_places_are_exact(small: Small) -> None:
     text, found = faults(small, ("coco_train2017]", "coco_tain2017]"))
     assert found[0].startswith(position(text, "coco_tain2017") + ": ")
+
+
+def test_a_protocol_may_be_held_against_one_that_comes_later(small: Small) -> None:
+    assert faults(small, (LAST, LAST + "    against: lazy\n" + ANOTHER.format("lazy", "coco_val2017") + LAZY))[1] == []
+
+
+def test_nothing_is_said_of_a_pair_whose_other_protocol_has_a_fault_of_its_own(small: Small) -> None:
+    _, (found,) = faults(small, (LAST, LAST + "    against: lazy\n" + ANOTHER.format("lazy", "coco_val2017") + "    scales: [no]\n"))
+    assert "evaluate[1].scales[0]" in found
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,10 @@ def test_the_pipeline_of_these_tests_has_no_fault(small: Small) -> None:
 
 #: what is changed, the word in the changed file that the fault stands at, its path and message
 CASES = {
+    "a protocol that is held against none that there is": (
+        ("datasets: [coco_val2017]\n", "datasets: [coco_val2017]\n    against: original\n"), "original",
+        "evaluate[0].against: there is no other protocol of this recipe 'original'; there is none",
+    ),
     "an unknown recipe": (
         ("body: tiny,", "body: tinny,"), "tinny", "pipeline.body: there is no recipe tinny; did you mean tiny?",
     ),

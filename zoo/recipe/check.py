@@ -13,10 +13,11 @@ from zoo.errors import Problem, ZooError
 from zoo.models import OnnxGraph
 from zoo.pipelines.estimator import MultiScale, Turning
 from zoo.pose.decoders import Decoder
+from zoo.pose.decoders.paf import PafDecoder
 from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS
 from zoo.recipe.boxed import boxed
-from zoo.recipe.faults import Fault, misnamed, protocols, unknown
+from zoo.recipe.faults import Fault, misnamed, protocols, unknown, unpaired
 from zoo.recipe.inputs import inputs
 from zoo.recipe.model import Recipe, Scales, Turns, Workspace
 from zoo.recipe.sizes import channels, fixed_sizes, shapes
@@ -40,6 +41,8 @@ def problems(document: Document, recipe: Recipe, workspace: Workspace) -> list[P
 
 def _evaluate(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     yield from protocols(evaluations(recipe), workspace)
+    if UNSOUND not in recipe.evaluate:  # the one that is missing may be the other of a pair
+        yield from unpaired(recipe.evaluate)
     for index, evaluation in evaluations(recipe):
         with suppress(Unsound):
             skeleton = (evaluation.decode or recipe.decode).skeleton
@@ -127,6 +130,8 @@ def _scales(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:
     for path, decoder in several:
         if not isinstance(decoder, MultiScale):
             yield path, "this decoder takes the maps of one run: it cannot average several scales"
+        elif isinstance(decoder, PafDecoder) and (reason := decoder.of_one_scale()):
+            yield path, ": ".join(reason)
 
 
 def _turns(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:

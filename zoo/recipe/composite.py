@@ -13,7 +13,7 @@ from zoo.errors import Problem
 from zoo.licence import joined, strictest, words
 from zoo.pipelines import Pipeline
 from zoo.pose.fits.box import Box
-from zoo.recipe.faults import Fault, misnamed, protocols, unknown
+from zoo.recipe.faults import Fault, misnamed, protocols, unknown, unpaired
 from zoo.recipe.model import Licences, Name, Protocol, Recipe, Workspace
 from zoo.record import Record
 from zoo.steps.reports import Published
@@ -160,3 +160,4 @@ def _faults(declared: PipelineRecipe, parts: Mapping[str, Recipe], workspace: Wo
             )
             yield ("benchmark", "batches"), message
     yield from protocols(enumerate(declared.evaluate), workspace)
+    yield from unpaired(declared.evaluate)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from zoo.document import Document
 from zoo.errors import Problem
+from zoo.metrics import CocoOks
 from zoo.recipe.model import Protocol, Workspace
 
 Fault = tuple[tuple[str | int, ...], str]
@@ -37,6 +38,25 @@ def protocols(evaluate: Iterable[tuple[int, Protocol]], workspace: Workspace) ->
         if protocol.protocol in names:
             yield ("evaluate", index, "protocol"), f"two protocols are called {protocol.protocol}"
         names.append(protocol.protocol)
+
+
+def unpaired(evaluate: Sequence[Protocol]) -> Iterator[Fault]:
+    """Protocols of a recipe that are to be held against others, and cannot be."""
+    known = {protocol.protocol: protocol for protocol in evaluate}
+    for index, protocol in enumerate(evaluate):
+        if protocol.against is None:
+            continue
+        path, other = ("evaluate", index, "against"), known.get(protocol.against)
+        if protocol.against == protocol.protocol:
+            yield path, "a protocol cannot be held against itself"
+        elif other is None:
+            yield path, unknown("other protocol of this recipe", protocol.against, known.keys() - {protocol.protocol})
+        elif not isinstance(protocol.metric, CocoOks):
+            yield path, "only figures of the metric coco_oks are held against each other"
+        elif other.metric != protocol.metric:
+            yield path, f"{protocol.against} is judged by another metric"
+        elif not set(protocol.datasets) & set(other.datasets):
+            yield path, f"{protocol.against} is judged on none of these datasets"
 
 
 def misnamed(document: Document, name: str) -> list[Problem]:

@@ -80,6 +80,10 @@ class Protocol(Record, frozen=True, kw_only=True):
     datasets: Annotated[tuple[str, ...], Meta(description="of zoo.yaml's; those that are not present are passed over", min_length=1)]
     metric: Annotated[Metric, Meta(description="what judges the poses")] = CocoOks()
     gates: Annotated[dict[str, dict[Figure, float]], Meta(description="dataset -> figure -> the least that every target must reach")] = {}
+    against: Annotated[
+        Name | None,
+        Meta(description="another protocol of this recipe: rows say how far their AP is from its, with the 95 % interval of that"),
+    ] = None
 
 
 class Evaluation(Protocol, frozen=True, kw_only=True):

@@ -90,6 +90,17 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
         """The fields that name outputs -> how many channels of that output are read."""
         return {"heatmaps": KEYPOINTS, "pafs": FIELDS}
 
+    def of_one_scale(self) -> tuple[str, str] | None:
+        """Why maps of several scales cannot be averaged, and what would let them; None where they can."""
+        if self.resolution == "lazy":
+            return "maps of several scales have no common cells to be searched", "`resolution: full` averages them; or give one scale"
+        if not self.over_image:
+            return (
+                "maps of several scales have no common size to be averaged at",
+                "`over_image: true` lays them over the image; or give one scale",
+            )
+        return None
+
     def decode(self, outputs: Mapping[str, NDArray[Any]], affine: Affine) -> Poses:
         """outputs (1, C, h, w) each -> people in image pixels. Maps that hold nothing, or NaN, give nobody.
 
@@ -159,15 +170,8 @@ class PafDecoder(Choice, frozen=True, kw_only=True, tag="paf"):
     def _picked(self, views: Sequence[View]) -> tuple[list[Maps], list[Maps]]:
         """The heatmaps and the part affinity fields of each view."""
         check_one_image(views)
-        if len(views) > 1 and self.resolution == "lazy":
-            raise StepFailed(
-                f"maps of {len(views)} scales have no common cells to be searched", "`resolution: full` averages them; or give one scale"
-            )
-        if len(views) > 1 and not self.over_image:
-            raise StepFailed(
-                f"maps of {len(views)} scales have no common size to be averaged at",
-                "`over_image: true` lays them over the image; or give one scale",
-            )
+        if len(views) > 1 and (reason := self.of_one_scale()):
+            raise StepFailed(*reason)
         picked = [pick_body(outputs, self.heatmaps, self.pafs) for outputs, _ in views]
         return [heatmaps for heatmaps, _ in picked], [pafs for _, pafs in picked]
 
