@@ -186,6 +186,7 @@ def test_every_target_is_compared_judged_and_timed(line: Small, target: str) -> 
         {"eight bits are few"} if "int8" in target else {"a tiny network averages little"} if "bf16" in target else set()
     )
     assert found["latency"]["shapes"] == {"data": [1, 3, 64, 64]} and found["latency"]["timing"]["batch"] == 1
+    assert 0 < found["latency"]["claim"]["share"] < 1, "every timing is held against the roof"
     assert found["key"] and found["definition"] and found["size_bytes"] > 1e6
 
 

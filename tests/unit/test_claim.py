@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,24 @@ import pytest
 from workspaces import Small, Zoo
 
 from zoo.backends import OnnxRuntime
+from zoo.board.tables import of_latency
 from zoo.context import Context
+from zoo.datasets import Folder
 from zoo.errors import StepFailed
 from zoo.machine import describe
 from zoo.measure import roof as roofs
 from zoo.measure.claim import judge, named
 from zoo.measure.count import Cost
+from zoo.measure.isolated import Isolated
 from zoo.measure.latency import summarise
 from zoo.measure.roof import Copy, Peak, Roof, find
+from zoo.measure.throughput import Throughput
 from zoo.measure.windows import Taken
 from zoo.steps import guard
-from zoo.steps.reports import Failure, Latency
+from zoo.steps import latency as steps
+from zoo.steps.images import Views
+from zoo.steps.reports import Failure, Latency, read
+from zoo.steps.timing import Timed
 
 #: 2 GFLOPs an image of which 1 GFLOP is needed, 10 MB of weights, 1 MB of input and output
 COST = Cost(
@@ -117,6 +125,13 @@ def test_the_roof_says_how_it_was_measured_and_keeps_what_was(quick: None, conte
     assert [copy.size for copy in found.copies] == [1 << 12, 1 << 16] and found.bytes_per_second
     assert found.flops_per_second("fp32") == max(peak.flops_per_second for peak in found.peaks[:2])
     assert set(found.versions) == {"numpy", "onnx", "onnxruntime"}
+
+
+def test_many_threads_multiply_together_and_each_by_itself(quick: None, context: Context) -> None:
+    found = roofs.measure_roof(OnnxRuntime(), "fp32", context=replace(context, threads=2))
+    assert [peak.way for peak in found.peaks] == ["numpy fp32", "onnxruntime fp32", "onnxruntime fp32, 2 streams"]
+    both = found.peaks[2]
+    assert both.flops_per_second == pytest.approx(2 * 2 * 64**3 * 2 / min(both.milliseconds) * 1e3)
 
 
 def test_half_precision_that_the_cpu_casts_is_no_roof_of_fp16(quick: None, context: Context) -> None:
@@ -268,6 +283,89 @@ def test_a_timing_above_the_roof_becomes_no_figure_and_one_below_says_its_share(
     assert kept.claim.share == pytest.approx(10 * kept.claim.flops / 1e12) and kept.claim.flops > 1e5
     assert kept.claim.roof.peaks[0].milliseconds == ()  # the single calls stay in the cache
     assert msgspec.json.decode(msgspec.json.encode(kept), type=Latency) == kept
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, **tera: float) -> None:
+    monkeypatch.setattr(guard, "find", lambda *_, **__: Roof(measured=True, peaks=machine(**tera).peaks))
+
+
+def setting(rate: float, **ways: int) -> Throughput:
+    fields = {"instances": 1, "streams": 1, "threads": 2, "batch": 1, "images": 9, **ways}
+    return Throughput(**fields, seconds=1.0, images_per_second=rate, median_ms=1.0, p90_ms=1.0, p99_ms=1.0)
+
+
+def test_a_throughput_above_the_roof_is_taken_out_with_the_reason_and_what_is_true_stays(
+    timed: tuple[Latency, dict[str, Path]], context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latency, given = timed
+    plant(monkeypatch, fp32=1.0)
+    limit = guard.guard(latency, given, OnnxRuntime(), context).claim.limit  # type: ignore[union-attr]
+    fine, lie = setting(limit * 0.9, streams=2), setting(limit * 1.1, instances=2, streams=3)
+    kept = guard.guard(msgspec.structs.replace(latency, throughput=(lie, fine)), given, OnnxRuntime(), context)
+    assert isinstance(kept, Latency) and kept.throughput == (fine,) and kept.best == fine
+    (reason,) = kept.refused
+    assert reason.startswith(f"2 instances of 3 streams: {limit * 1.1:.1f} images/s would be") and f"at most {limit:.1f} images/s" in reason
+    assert f"a throughput was refused, of {reason}" in of_latency(kept)
+    assert kept.share(fine) == pytest.approx(0.9 * limit / kept.claim.ceiling)  # type: ignore[union-attr]
+
+
+def test_a_throughput_that_counts_images_that_were_not_bound_is_taken_out(
+    timed: tuple[Latency, dict[str, Path]], context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latency, given = timed
+    plant(monkeypatch, fp32=1.0)
+    kept = guard.guard(msgspec.structs.replace(latency, throughput=(setting(20, streams=2, batch=32),)), given, OnnxRuntime(), context)
+    assert isinstance(kept, Latency) and not kept.throughput
+    assert kept.refused == ("2 streams: 32 images a call are claimed, and the tensors that were bound held 1",)
+
+
+def test_a_report_that_counts_images_that_were_not_bound_is_refused(
+    timed: tuple[Latency, dict[str, Path]], context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latency, given = timed
+    plant(monkeypatch, fp32=1.0)
+    lie = msgspec.structs.replace(latency, timing=msgspec.structs.replace(latency.timing, batch=32, images=32 * latency.timing.runs))
+    refused = guard.guard(lie, given, OnnxRuntime(), context)
+    assert isinstance(refused, Failure) and "32 images a call are claimed" in refused.message
+
+
+def test_a_step_that_times_writes_no_figure_above_the_roof(
+    timed: tuple[Latency, dict[str, Path]], context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    latency, given = timed
+    out = tmp_path / "out"
+    out.mkdir()
+    lie = Timed(latency.timing, latency.shapes, "fp32", 0.1)
+    monkeypatch.setattr(steps, "run_isolated", lambda *_, **__: Isolated(lie, 1))
+    monkeypatch.setattr(steps.MeasureLatency, "batches", lambda *_: [])
+    plant(monkeypatch, fp32=1e-6)
+    views = Views(dataset=Folder(title="", images="."), boxes=None)
+    steps.MeasureLatency(backend=OnnxRuntime(), views=views, batch=1, height=64, width=64).run(given, out, context)
+    written = read(out)
+    assert isinstance(written, Failure) and written.word == "refused"
+
+
+def test_a_report_of_fp16_that_was_fp32_is_held_against_the_roof_of_fp32_and_says_so(
+    timed: tuple[Latency, dict[str, Path]], context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, network: Any
+) -> None:
+    latency, given = timed
+    half = tmp_path / "half"
+    half.mkdir()
+    OnnxRuntime().compile(given["model"], half, precision="fp16", shapes={}, context=context)
+    given = {**given, "compiled": half}
+    said = "fp32 (a float16 file, cast)"
+    plant(monkeypatch, fp32=1e-6, fp16=1.0)  # 1 MFLOP/s and a million times that
+    honest = guard.guard(msgspec.structs.replace(latency, computed_in="fp16"), given, OnnxRuntime(), context)
+    assert isinstance(honest, Latency) and not honest.claim.notes  # type: ignore[union-attr]
+    refused = guard.guard(msgspec.structs.replace(latency, computed_in=said), given, OnnxRuntime(), context)
+    assert isinstance(refused, Failure) and "product fp32" in refused.message
+    assert f"asked for fp16, computed in {said}: held against the roof of fp32" in refused.message
+    # where it can be, the row says what it was computed in
+    plant(monkeypatch, fp32=1.0, fp16=8.0)
+    kept = guard.guard(msgspec.structs.replace(latency, computed_in=said), given, OnnxRuntime(), context)
+    assert isinstance(kept, Latency) and kept.computed_in == said
+    assert kept.claim.ceiling == pytest.approx(1e12 / kept.claim.flops)  # type: ignore[union-attr]
+    assert any("computed in fp32" in line for line in of_latency(kept))
 
 
 def test_a_graph_that_nobody_can_count_is_not_judged(

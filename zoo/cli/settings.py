@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from zoo.recipe.model import Workspace
 
 HEADER = (
-    "model", "target", "computed in", "batch", "shape", "instances", "streams", "threads", "images/s", "p50, ms", "p90, ms", "p99, ms",
-    "J/image", "to open, s", "peak memory", "size", "noise",
+    "model", "target", "computed in", "batch", "shape", "instances", "streams", "threads", "images/s", "share of the roof", "p50, ms",
+    "p90, ms", "p99, ms", "J/image", "to open, s", "peak memory", "size", "noise",
 )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def refuse_impossible(
 
 def lines(results: Sequence[Result]) -> Iterator[tuple[str, ...]]:
     """A line under HEADER for each setting that a network was timed in, the best of each timing marked."""
-    from zoo.board.columns import NOTHING, megabytes, number
+    from zoo.board.columns import NOTHING, megabytes, number, percent
     from zoo.steps.reports import Latency
 
     for result in results:
@@ -109,6 +109,7 @@ def lines(results: Sequence[Result]) -> Iterator[tuple[str, ...]]:
                 yield (
                     result.title, result.target, found.computed_in, str(setting.batch), size,
                     str(setting.instances), str(setting.streams), str(setting.threads), number(setting.images_per_second) + best,
+                    NOTHING if found.claim is None else percent(found.share(setting)),
                     number(setting.median_ms), number(setting.p90_ms), number(setting.p99_ms),
                     NOTHING if setting.joules_per_image is None else number(setting.joules_per_image),
                     number(found.load_seconds) if alone and found.load_seconds is not None else "",

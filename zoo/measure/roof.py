@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +26,8 @@ from zoo.machine import describe, versions
 from zoo.measure.isolated import run_isolated
 from zoo.record import Record, fingerprint
 
+METHOD = 2
+"""Counted up when another way is gone: a roof that was found without it is not this one."""
 SECONDS = 0.25
 """How long each way is run."""
 FEWEST = 5
@@ -101,7 +104,7 @@ def find(backend: Backend, precision: str, context: Context, *, again: bool = Fa
     It is remembered in the cache of the store by machine, threads and versions. `again` measures once more, and the best of both
     is kept. A way that cannot be gone (a precision that the backend does not build) is left out."""
     tools = ("numpy", *backend.tools)
-    key = fingerprint([describe(), context.threads, backend, precision, versions(tools)])
+    key = fingerprint([METHOD, describe(), context.threads, backend, precision, versions(tools)])
     file = context.cache / "roofs" / f"{key}.json"
     known = _read(file)
     if known and not again:
@@ -120,7 +123,7 @@ def measure_roof(backend: Backend, precision: str, *, context: Context) -> Roof:
     peaks = [] if backend.gpu else [_numpy()]
     for asked in dict.fromkeys(("fp32", precision)):
         try:
-            peaks.append(_through(backend, asked, context))
+            peaks += _through(backend, asked, context)
         except ZooError:
             if asked == precision and not peaks:
                 raise
@@ -157,8 +160,9 @@ def _numpy() -> Peak:
     return Peak(way="numpy fp32", precision="fp32", flops_per_second=2 * side**3 / min(times) * 1e3, milliseconds=times)
 
 
-def _through(backend: Backend, precision: str, context: Context) -> Peak:
-    """Products of square matrices one after the other, by a backend. Raises ZooError where it does not build that."""
+def _through(backend: Backend, precision: str, context: Context) -> list[Peak]:
+    """Products of square matrices one after the other, by a backend, on all threads and on each of them. Raises ZooError where it
+    does not build that."""
     side, products = SIZES[backend.gpu]
     with tempfile.TemporaryDirectory() as folder:
         source, compiled = Path(folder) / "source", Path(folder) / "compiled"
@@ -168,12 +172,21 @@ def _through(backend: Backend, precision: str, context: Context) -> Peak:
         _write(source, side, products, precision, backend.scheme, column, context)
         shape = (side, 1)
         backend.compile(source, compiled, precision=precision, shapes={"x": (shape, shape, shape)}, context=context)
-        with backend.open(compiled, threads=context.threads) as runner:
-            times = _best(lambda: runner({"x": column}))
-            done = runner.computed_in
-    name = str(type(backend).__struct_config__.tag)
-    flops = 2 * side**3 * products
-    return Peak(way=f"{name} {precision}", precision=done.split()[0], flops_per_second=flops / min(times) * 1e3, milliseconds=times)
+        # many threads get more out of a product each than out of one together; on a GPU calls take turns
+        streams = (1,) if backend.gpu or context.threads == 1 else (1, context.threads)
+        return [_products(backend, compiled, precision, column, each, context) for each in streams]
+
+
+def _products(backend: Backend, compiled: Path, precision: str, column: np.ndarray, streams: int, context: Context) -> Peak:
+    """What was compiled, called by `streams` at once."""
+    asked = [{"x": column}] * streams
+    with backend.open(compiled, threads=context.threads, streams=streams) as runner, ThreadPoolExecutor(streams) as pool:
+        times = _best(lambda: list(pool.map(runner, asked)))
+        done = runner.computed_in
+    side, products = SIZES[backend.gpu]
+    way = f"{type(backend).__struct_config__.tag} {precision}" + (f", {streams} streams" if streams > 1 else "")
+    flops = streams * 2 * side**3 * products
+    return Peak(way=way, precision=done.split()[0], flops_per_second=flops / min(times) * 1e3, milliseconds=times)
 
 
 def _write(
@@ -211,8 +224,6 @@ def _write(
 
 def _copy(size: int, threads: int) -> Copy:
     """Every thread copies an array of its own of `size` bytes; each byte is read once and written once."""
-    from concurrent.futures import ThreadPoolExecutor
-
     arrays = [np.ones(size, np.uint8) for _ in range(threads)]
     targets = [np.empty_like(array) for array in arrays]
     rounds = max(1, (1 << 24) // size)  # so that starting the threads is not what is timed

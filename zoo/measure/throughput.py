@@ -62,6 +62,15 @@ class Throughput(Record, frozen=True, kw_only=True):
     noise: tuple[str, ...] = ()
     """Why this is not to be trusted, in words; empty on a quiet machine."""
 
+    @property
+    def way(self) -> str:
+        """How it was called, in words: `2 streams`, `2 instances of 3 streams`."""
+        if self.instances == self.streams == 1:
+            return "one call after another"
+        if self.instances == 1:
+            return f"{self.streams} streams"
+        return f"{self.instances} instances" + (f" of {self.streams} streams" if self.streams > 1 else "")
+
 
 def settings(threads: int, instances: Sequence[int], streams: Sequence[int], *, gpu: bool) -> list[Setting]:
     """Every one of `instances` with every one of `streams`. Without `streams` they are swept: 1, 2, 4 ... up to `threads` in all,

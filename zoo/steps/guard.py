@@ -20,8 +20,9 @@ from zoo.steps import reports
 def guard(latency: reports.Latency, given: Mapping[str, Path], backend: Backend, context: Context) -> reports.Latency | reports.Failure:
     """The report with its share of the roof, or why it cannot be true. Reads `compiled` and `model`, the ONNX file that it was made from.
 
-    Above the roof the roof is measured again before anything is refused: the first time a neighbour may have been there. A graph
-    whose sizes nobody can tell without running it is not judged."""
+    Each setting of its throughput is judged by itself, and one that cannot be true gives way to the reason: the roof is that of all
+    threads, however they are shared out. Above the roof the roof is measured again before anything is refused: the first time a
+    neighbour may have been there. A graph whose sizes nobody can tell without running it is not judged."""
     precision = read_record(given["compiled"]).precision
     shapes = latency.shapes if len(latency.shapes) > 1 else {"": next(iter(latency.shapes.values()))}
     try:
@@ -31,20 +32,22 @@ def guard(latency: reports.Latency, given: Mapping[str, Path], backend: Backend,
     if not cost.flops:
         return latency
 
-    def verdict(again: bool) -> Verdict:
-        return judge(
-            cost,
-            latency.timing.images_per_second,
-            batch=latency.timing.batch,
-            roof=find(backend, precision, context, again=again),
-            precision=precision,
-            computed_in=latency.computed_in,
-            bound=latency.shapes,
-        )
+    def verdicts(again: bool) -> list[Verdict]:
+        roof, known, bound = find(backend, precision, context, again=again), latency.computed_in, latency.shapes
+        return [
+            judge(cost, way.images_per_second, batch=way.batch, roof=roof, precision=precision, computed_in=known, bound=bound)
+            for way in latency.settings
+        ]
 
-    found = verdict(again=False)
-    if found.share > 1:
-        found = verdict(again=True)
-    if found.refused:
-        return reports.Failure(word="refused", message="; ".join((*found.refused, *found.notes)), batch=latency.timing.batch)
-    return msgspec.structs.replace(latency, claim=found)
+    alone, *several = verdicts(again=False)
+    if any(one.share > 1 for one in (alone, *several)):
+        alone, *several = verdicts(again=True)
+    if alone.refused:
+        return reports.Failure(word="refused", message="; ".join((*alone.refused, *alone.notes)), batch=latency.timing.batch)
+    judged = list(zip(latency.throughput, several, strict=True))
+    return msgspec.structs.replace(
+        latency,
+        claim=alone,
+        throughput=tuple(setting for setting, verdict in judged if not verdict.refused),
+        refused=tuple(f"{setting.way}: {'; '.join(verdict.refused)}" for setting, verdict in judged if verdict.refused),
+    )

@@ -255,6 +255,8 @@ class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
     digests: dict[str, str] = {}
     claim: Verdict | None = None
     """The images a second held against the machine's roof; None of a pipeline, and where nobody counted the operations."""
+    refused: tuple[str, ...] = ()
+    """Settings of the throughput that gave more than there can be, and why; `throughput` is without them."""
 
     @property
     def settings(self) -> tuple[Throughput, ...]:
@@ -267,6 +269,10 @@ class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
             **{name: getattr(timing, name) for name in one.__struct_fields__ if name not in ("instances", "streams", "threads")},
         )
         return (single, *self.throughput)
+
+    def share(self, setting: Throughput) -> float | None:
+        """The part of the machine's roof that a setting of this report reaches."""
+        return setting.images_per_second / self.claim.ceiling if self.claim else None
 
     @property
     def best(self) -> Throughput:
