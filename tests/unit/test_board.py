@@ -21,6 +21,7 @@ from zoo.board.tables import Table, tables, to_json, words
 from zoo.errors import UsageError, ZooError
 from zoo.machine import Gpu, Machine
 from zoo.measure.latency import Timing
+from zoo.measure.throughput import Throughput
 from zoo.metrics import Metric
 from zoo.steps.reports import Accuracy, Comparison, Data, Failure, Latency, Parity, Published, Shortfall, Stage
 
@@ -139,10 +140,10 @@ def test_a_small_board_looks_like_this() -> None:
         """\
 ## Body pose: COCO mini (original evaluation)
 
-|   # | model           | weights              |    AP | images/s, network alone | parity               |
-| --: | --------------- | -------------------- | ----: | ----------------------: | -------------------- |
-|   1 | Beta (outdated) | dequantised \\| by us | .5000 |                    25.0 | ok, 1.0e-06 of scale |
-|   2 | Alpha           | official             | .4467 |                    25.0 | ok, 1.0e-06 of scale |
+|   # | model           | weights              |    AP | images/s, network alone, one call after another | parity               |
+| --: | --------------- | -------------------- | ----: | ----------------------------------------------: | -------------------- |
+|   1 | Beta (outdated) | dequantised \\| by us | .5000 |                                            25.0 | ok, 1.0e-06 of scale |
+|   2 | Alpha           | official             | .4467 |                                            25.0 | ok, 1.0e-06 of scale |
 
 * Dataset: COCO mini, 97 images (subset: all; digest 0123456789ab).
 * Protocol: original evaluation; fit height (height 368); flip no; scales [1]. Fingerprint """
@@ -357,9 +358,36 @@ def test_a_result_of_several_protocols_stands_once_among_the_batches_and_pipelin
     assert (plain["cells"]["images_per_second@8"], plain["missing"]["images_per_second@32"]) == (40.0, "failed")
 
 
-def test_the_two_throughputs_cannot_be_mistaken() -> None:
-    headings = [COLUMNS["network"].heading, COLUMNS["end_to_end"].heading]
-    assert headings == ["images/s, network alone", "images/s, end to end"]
+def test_the_throughputs_cannot_be_mistaken() -> None:
+    headings = [COLUMNS[name].heading for name in ("network", "throughput", "end_to_end")]
+    assert headings == [
+        "images/s, network alone, one call after another",
+        "images/s, network alone, best of several streams",
+        "images/s, end to end",
+    ]
+
+
+def several(rate: float, **ways: int) -> Throughput:
+    fields = {"instances": 1, "streams": 1, "threads": 2, "batch": 1, "images": 9, **ways}
+    return Throughput(**fields, seconds=1.0, images_per_second=rate, median_ms=1.0, p90_ms=1.0, p99_ms=1.0)
+
+
+def streamed(*throughput: Throughput) -> Latency:
+    return msgspec.structs.replace(latency(), throughput=throughput)
+
+
+def test_the_best_of_several_streams_has_a_column_and_its_setting_a_line() -> None:
+    two, copies = several(31.5, streams=2), several(28.0, instances=2)
+    found = only(result("a", latency=streamed(copies, two)), result("b", latency=streamed(several(20.0, streams=2))), result("c"))
+    assert cells(found, "throughput") == ["31.5", "25.0", "–"]
+    assert cells(found, "network") == ["25.0"] * 3, "the single stream's column stays the single stream's"
+    assert "Best of several streams: 2 streams: A on onnxruntime-fp32; one call after another: B on onnxruntime-fp32." in found.lines
+    assert (
+        "Best of several streams: everywhere 2 instances of 3 streams."
+        in only(result("a", latency=streamed(several(31.5, instances=2, streams=3)))).lines
+    )
+    silent = only(result("a"))
+    assert "throughput" not in silent.columns and not any("several" in line for line in silent.lines)
 
 
 def test_a_noisy_machine_and_bad_images_and_shortfalls_are_said() -> None:

@@ -116,6 +116,10 @@ def _images_per_second(latency: Latency) -> float:
     return latency.timing.images_per_second
 
 
+def _best(latency: Latency) -> Value:
+    return latency.best.images_per_second if latency.throughput else None
+
+
 #: the figures of all metrics; a table shows those that its rows hold
 FIGURES: dict[str, Column] = {
     **{name: _accuracy(name) for name in ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR", "AR50")},
@@ -142,7 +146,10 @@ COLUMNS: dict[str, Column] = {
     "computed_in": Column("computed in", _computed_in, align="left"),
     **FIGURES,
     WHY: Column("accuracy", lambda row: None, otherwise=_no_accuracy),
-    "network": _speed("images/s, network alone", lambda latency: None if latency.stages else _images_per_second(latency)),
+    "network": _speed(
+        "images/s, network alone, one call after another", lambda latency: None if latency.stages else _images_per_second(latency)
+    ),
+    "throughput": _speed("images/s, network alone, best of several streams", _best),
     "whole": _speed("images/s, from image to poses", lambda latency: _images_per_second(latency) if latency.stages else None),
     "end_to_end": Column("images/s, end to end", _end_to_end, number, otherwise=_no_accuracy),
     "share": _speed("share of the roof", lambda latency: latency.claim.share if latency.claim else None, percent),

@@ -53,7 +53,7 @@ def tables(rows: Iterable[Row], columns: Iterable[str] = ()) -> list[Table]:
     """One table for each key, those with an accuracy first; `rows` as `zoo.board.rows.rows` gives them.
 
     columns: which of COLUMNS, in order; none: all. The machine is shown wherever a table has rows of more than one. Left out are
-    figures that no row's metric gives, and notes and whole ways where no row has any; a table without any figures has one
+    figures that no row's metric gives, and notes, whole ways and throughputs where no row has any; a table without any figures has one
     column instead that says why. Raises UsageError for a column that does not exist."""
     chosen = pick(columns)
     groups = [(key, tuple(group)) for key, group in groupby(rows, key=lambda row: row.key)]
@@ -94,7 +94,7 @@ def _shown(chosen: Iterable[str], group: Sequence[Row]) -> list[str]:
     held = {name for row in group if isinstance(row.accuracy, Accuracy) for name in row.accuracy.figures}
     silent = FIGURES.keys() - held
     silent |= {WHY} if held else set()
-    silent |= {name for name in ("note", "whole") if all(COLUMNS[name].value(row) is None for row in group)}
+    silent |= {name for name in ("note", "whole", "throughput") if all(COLUMNS[name].value(row) is None for row in group)}
     names = chosen if held else [WHY if name in FIGURES else name for name in chosen]
     return [name for name in dict.fromkeys(names) if name not in silent]
 
@@ -131,6 +131,7 @@ def _lines(group: tuple[Row, ...]) -> list[str]:
         if measured[0].ranked_by != "AP":
             found.append(f"Ranked by {measured[0].ranked_by}.")
     found += machines(group, [row.latency for row in group if row.latency])
+    found += _ways(group)
     for row in group:
         found += said(row, _of_row(row))
     return list(dict.fromkeys(found))
@@ -144,6 +145,17 @@ def machines(group: Sequence[Row], timed: Sequence[Latency]) -> list[str]:
     if threads:
         found.append(f"Timed with {' or '.join(_count(number, 'thread') for number in threads)}.")
     return found
+
+
+def _ways(group: Sequence[Row]) -> list[str]:
+    """With which setting the best throughput was reached, by setting."""
+    names: dict[str, list[str]] = {}
+    for row in group:
+        if row.latency and row.latency.throughput:
+            names.setdefault(row.latency.best.way, []).append(f"{row.result.title} on {row.result.target}")
+    if len(names) == 1:
+        return [f"Best of several streams: everywhere {way}." for way in names]
+    return ["Best of several streams: " + "; ".join(f"{way}: {', '.join(rows)}" for way, rows in names.items()) + "."] if names else []
 
 
 def said(row: Row, lines: Iterable[str]) -> list[str]:
