@@ -17,6 +17,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from zoo.context import Context
 from zoo.errors import Cancelled
+from zoo.faults import naming
 from zoo.record import Record
 
 T = TypeVar("T")
@@ -25,6 +26,10 @@ R = TypeVar("R")
 
 #: how often a thread that waits looks whether the run was stopped, seconds
 GLANCE = 0.2
+#: after so long a wait for one item its name is told, seconds
+SLOW = 5.0
+#: how long a run that was stopped waits for the items that its threads are at, seconds
+PATIENCE = 2.0
 
 
 class Closing(Protocol):
@@ -59,9 +64,12 @@ def layouts(threads: int) -> tuple[Layout, ...]:
 class _Line(Generic[T, R]):
     """What the threads of a `flow` share. `changed` guards all of it."""
 
-    def __init__(self, items: Iterable[T], work: Callable[[T], R], room: int) -> None:
-        self.source, self.work, self.room = iter(items), work, room
+    def __init__(
+        self, items: Iterable[T], work: Callable[[T], R], room: int, named: Callable[[T], str] | None, coming: Callable[[], str]
+    ) -> None:
+        self.source, self.work, self.room, self.named, self.coming = iter(items), work, room, named, coming
         self.asking, self.changed = threading.Lock(), threading.Condition()
+        self.under_way: dict[int, T] = {}
         self.done: dict[int, R | _Raised] = {}
         self.taken = self.given = 0
         self.total: int | None = None
@@ -71,10 +79,14 @@ class _Line(Generic[T, R]):
         """A thread: take items and work on them until there are no more."""
         while (found := self._next()) is not None:
             number, item = found
+            # whatever is raised is told where the results are taken, in its turn
             try:
                 self._put(number, self.work(item))
-            except BaseException as error:  # told where the results are taken, in its turn
+            except Exception as error:
+                self._put(number, _Raised(naming(error, self.named(item)) if self.named else error))
+            except BaseException as error:
                 self._put(number, _Raised(error))
+            del item, found
 
     def _next(self) -> tuple[int, T] | None:
         # one thread at a time: an iterator cannot be asked by two, and the numbers are the items' order
@@ -95,22 +107,28 @@ class _Line(Generic[T, R]):
                 return None
             with self.changed:
                 self.taken += 1
+                self.under_way[self.taken - 1] = item
                 return self.taken - 1, item
 
     def _put(self, number: int, result: R | _Raised) -> None:
         with self.changed:
+            del self.under_way[number]
             self.done[number] = result
             self.changed.notify_all()
 
     def results(self, context: Context) -> Generator[R, None, None]:
         """The results in order."""
         while True:
+            asked = time.monotonic()
             with self.changed:
                 # with a timeout: whoever cancels the context does not know of this condition
                 while self.given not in self.done and self.total != self.given:
                     if context.cancelled.is_set():
                         raise Cancelled("stopped")
                     self.changed.wait(GLANCE)
+                    if self.named and (waited := time.monotonic() - asked) > SLOW and self.given not in self.done:
+                        item = self.under_way.get(self.given)
+                        context.report(f"waiting for {self.coming() if item is None else self.named(item)}", waited, unit="s")
                 if self.given not in self.done:
                     return
                 result = self.done.pop(self.given)
@@ -137,16 +155,28 @@ class _Raised:
         self.error = error
 
 
-def flow(items: Iterable[T], work: Callable[[T], R], *, workers: int, context: Context, ahead: int = 2) -> Generator[R, None, None]:
+def flow(
+    items: Iterable[T],
+    work: Callable[[T], R],
+    *,
+    workers: int,
+    context: Context,
+    ahead: int = 2,
+    named: Callable[[T], str] | None = None,
+    coming: Callable[[], str] = lambda: "the input",
+) -> Generator[R, None, None]:
     """`work(item)` of each item, in the order of the items, made by `workers` threads.
 
     An item is taken when a thread is free for it and at most `ahead` results wait for whoever consumes them: what is in memory
     does not grow with the number of items, and of a camera the frame is taken that is the newest then (`ahead=0`: none waits).
 
     What `work` raises is raised here when its item's turn has come, after all results before it; so is what `items` raise.
-    Cancelled where the context is. However it ends, the threads have ended with it: each finishes the item that it is at.
+    `named(item)` is how errors call an item, and the news of a wait for it that is longer than `SLOW`; `coming()`, how that calls
+    what `items` has not given yet.
+    Cancelled where the context is. However it ends, the threads have ended with it: each finishes the item that it is at. But where
+    the context is cancelled, a thread that does not come back within `PATIENCE` is left to itself: nothing keeps a run that was stopped.
     """
-    line = _Line(items, work, workers + ahead)
+    line = _Line(items, work, workers + ahead, named, coming)
     threads = [threading.Thread(target=line.serve, name=f"zoo-stream-{number}", daemon=True) for number in range(workers)]
     for thread in threads:
         thread.start()
@@ -154,8 +184,19 @@ def flow(items: Iterable[T], work: Callable[[T], R], *, workers: int, context: C
         yield from line.results(context)
     finally:
         line.stop()
-        for thread in threads:
-            thread.join()
+        _ended(threads, context)
+
+
+def _ended(threads: Sequence[threading.Thread], context: Context) -> None:
+    """Wait for the threads; of a run that is stopped, or has been, no longer than `PATIENCE`."""
+    stopped: float | None = None
+    for thread in threads:
+        while thread.is_alive():
+            if context.cancelled.is_set():
+                stopped = stopped or time.monotonic()
+                if time.monotonic() - stopped > PATIENCE:
+                    return
+            thread.join(GLANCE)
 
 
 class Reopened(Generic[M]):
@@ -207,17 +248,19 @@ def streamed(
     seconds: float = 1.0,
     told: Callable[[Settled], None] = lambda _: None,
     weight: Callable[[T], int] = lambda _: 1,
+    named: Callable[[T], str] | None = None,
 ) -> Generator[R, None, None]:
     """The results of all `items` in order: each of the layouts `tried` works on the first of them for about `seconds`, the
     fastest on the rest. `told` hears which that is, before the rest begins.
 
     `serving(layout)` opens what works in a layout and gives the work; it is asked once more for the layout that was chosen.
-    `weight`: how many images an item is."""
+    `weight`: how many images an item is. `named`: see `flow`."""
     source, rates = iter(items), []
     for layout in tried if len(tried) > 1 else ():
         work = serving(layout)
-        for value in islice(source, layout.workers):  # the first calls are slower: memory is laid out, kernels are chosen
-            yield work(value)
+        # the first calls are slower: memory is laid out, kernels are chosen
+        with closing(flow(islice(source, layout.workers), work, workers=1, context=context, named=named)) as results:
+            yield from results
         done, started = 0, 0.0
 
         def timely(source: Iterator[T] = source, least: int = layout.workers) -> Iterator[T]:
@@ -229,11 +272,11 @@ def streamed(
                 if done >= least and time.perf_counter() - started > seconds:
                     return
 
-        with closing(flow(timely(), work, workers=layout.workers, context=context)) as results:
+        with closing(flow(timely(), work, workers=layout.workers, context=context, named=named)) as results:
             yield from results
         if done:
             rates.append((layout, done / (time.perf_counter() - started)))
     chosen = max(rates, key=lambda pair: pair[1])[0] if rates else tried[0]
     told(Settled(layout=chosen, tried=tuple(rates)))
-    with closing(flow(source, serving(chosen), workers=chosen.workers, context=context)) as results:
+    with closing(flow(source, serving(chosen), workers=chosen.workers, context=context, named=named)) as results:
         yield from results

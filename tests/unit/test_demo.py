@@ -21,8 +21,8 @@ from zoo.cli.demonstration import Demonstration, Pictures
 from zoo.cli.saving import Saver
 from zoo.cli.window import Window
 from zoo.context import Context
-from zoo.datasets.images import Sample
-from zoo.errors import Cancelled, StepFailed, UsageError
+from zoo.datasets.images import BadImage, Sample
+from zoo.errors import Cancelled, StepFailed, UsageError, ZooError
 from zoo.pipelines.estimator import Image, PoseModel, Stopwatch
 from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS, Skeleton
@@ -128,6 +128,37 @@ def test_a_frame_that_the_model_fails_on_is_shown_as_it_came_and_named(tmp_path:
     shown = demonstrate(open_video(str(video(tmp_path / "a.mp4", white=5))), tmp_path / "out.mp4", context)
     assert shown.frames == 12 and shown.faults == ["frame 5: white pictures bring bad luck"]
     assert [len(one["people"]) for one in lines(tmp_path / "out.jsonl")] == [1] * 5 + [0] + [1] * 6
+
+
+class Breaking(Fake):
+    """Whose decoder fails on white pictures, as nobody foresaw."""
+
+    def many(self, images: Sequence[Image], watch: Stopwatch | None = None, boxes: Sequence[Poses] | None = None) -> list[Poses]:
+        if any(image[-1, -1].min() > 240 for image in images):
+            raise IndexError("index 19 is out of bounds")
+        return super().many(images)
+
+
+def test_a_frame_on_which_a_decoder_breaks_is_shown_as_it_came_and_named(tmp_path: Path, context: Context) -> None:
+    shown = demonstrate(open_video(str(video(tmp_path / "a.mp4", white=5))), tmp_path / "out.mp4", context, model=Breaking())
+    (fault,) = shown.faults
+    assert shown.frames == 12 and shown.bugs == 1
+    assert fault.startswith("frame 5: a bug: IndexError: index 19 is out of bounds (test_demo.py:")
+
+
+@pytest.mark.parametrize(("model", "said"), [(Fake(), "frame 5: white pictures"), (Breaking(), "frame 5: a bug: IndexError")])
+def test_asked_to_it_ends_at_the_first_frame_that_fails(tmp_path: Path, context: Context, model: Fake, said: str) -> None:
+    source = open_video(str(video(tmp_path / "a.mp4", white=5)))
+    with pytest.raises(ZooError) as caught:
+        demonstrate(source, tmp_path / "out.mp4", context, model=model, fail_fast=True)
+    assert caught.value.message.splitlines()[-1].startswith(said)
+    assert len(lines(tmp_path / "out.jsonl")) == 5
+    with open_video(str(tmp_path / "out.mp4")) as written:
+        assert len(list(written)) == 5
+    some = samples(tmp_path / "in", 4)
+    some[2].path.write_bytes(b"no image")
+    with pytest.raises(BadImage, match=r"2\.png"):
+        Demonstration(set(), fail_fast=True).run(Fake(), Pictures(some, 25, strict=True), context, workers=2, saver=None, window=None)
 
 
 def test_what_fails_on_the_first_frame_ends_it(tmp_path: Path, context: Context) -> None:

@@ -23,7 +23,7 @@ from zoo.context import Context, Progress
 from zoo.datasets.images import Sample
 from zoo.errors import Cancelled, StepFailed, UsageError, ZooError
 from zoo.formats import FORMATS, native, openpose, txt
-from zoo.pipelines.estimator import Image, PoseModel, Stopwatch
+from zoo.pipelines.estimator import Estimator, Image, PoseModel, Stopwatch
 from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS, Skeleton
 from zoo.stream import layouts
@@ -334,6 +334,43 @@ def test_a_bad_image_is_noted_with_its_reason_and_the_rest_is_written(tmp_path: 
     assert writer.people == 2 + 4 + 5
 
 
+class Breaking(Fake):
+    """Whose decoder fails on images 60 wide, as nobody foresaw."""
+
+    def _one(self, width: int) -> Poses:
+        if width == 60:
+            raise IndexError("index 19 is out of bounds")
+        return super()._one(width)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_an_image_on_which_a_decoder_breaks_is_named_and_the_rest_is_written(tmp_path: Path, context: Context, batch: int) -> None:
+    for number in range(4):
+        image(tmp_path / "in" / f"{number}.jpg", 40 + 20 * number)
+    writer = Writer(tmp_path / "out", ["json"])
+    assert sorted(written(writer, Breaking(), [tmp_path / "in"], context, batch)) == ["json/0.json", "json/2.json", "json/3.json"]
+    ((name, why),) = writer.bad
+    assert name == "1.jpg" and why.startswith("a bug: IndexError: index 19 is out of bounds (test_predict.py:")
+    assert writer.bugs == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "said"),
+    [(Breaking(), (60, 30), "1.jpg: a bug: IndexError"), (Fake(), (60, 13), "1.jpg: an image of height 13 brings bad luck")],
+)
+def test_asked_to_it_ends_at_the_first_bad_image_and_names_it(
+    tmp_path: Path, context: Context, model: Fake, size: tuple[int, int], said: str
+) -> None:
+    for number in range(4):
+        image(tmp_path / "in" / f"{number}.jpg", 40)
+    image(tmp_path / "in/1.jpg", *size)
+    writer = Writer(tmp_path / "out", ["txt", "json"], fail_fast=True)
+    with pytest.raises(ZooError) as caught:
+        written(writer, model, [tmp_path / "in"], context, 1)
+    assert said in caught.value.message.splitlines()[-1]
+    assert "json/0.json" in contents(writer.folder) and "predictions.txt" not in contents(writer.folder)
+
+
 def test_a_run_that_is_stopped_leaves_whole_files_only(tmp_path: Path, context: Context) -> None:
     for number in range(30):
         image(tmp_path / "in" / f"{number}.png", 40)
@@ -565,6 +602,24 @@ def test_keypoints_that_nobody_sees_are_drawn_only_where_that_is_asked_for(
     monkeypatch.setattr("zoo.cli.predictions.draw", draw)
     assert zoo("predict", recipe, str(built / "coco/val2017"), *words).code == 0
     assert asked == [threshold] * 3
+
+
+def test_a_decoder_that_breaks_on_one_image_ends_in_70_with_its_name(
+    here: Path, built: Path, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many, bad = Estimator.many, cv2.imread(str(built / "coco/val2017/000000000002.jpg"))
+
+    def breaking(model: Estimator, images: Sequence[Image], *others: object) -> list[Poses]:
+        if any(np.array_equal(image, bad) for image in images):
+            raise IndexError("index 19 is out of bounds")
+        return many(model, images)
+
+    monkeypatch.setattr(Estimator, "many", breaking)
+    found = zoo("predict", "finder", str(built / "coco/val2017"), "--no-draw")
+    assert found.code == 70 and "passed over: 000000000002.jpg: a bug: IndexError: index 19" in found.err and "2 images" in found.out
+    fast = zoo("predict", "finder", str(built / "coco/val2017"), "--no-draw", "--fail-fast", "--save", "fast")
+    assert fast.code == 70 and "Traceback" in fast.err and "000000000002.jpg: a bug: IndexError" in fast.err.splitlines()[-1]
+    assert contents(here / "fast") == {}
 
 
 def test_what_is_not_drawn_is_written_all_the_same(tmp_path: Path, context: Context) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.context import Context
-from zoo.errors import Cancelled
+from zoo import stream
+from zoo.context import Context, Progress
+from zoo.errors import Bug, Cancelled, StepFailed
 from zoo.stream import Layout, Settled, flow, layouts, streamed
 
 
@@ -84,6 +85,74 @@ def test_a_worker_that_dies_of_what_is_no_exception_is_told(context: Context) ->
 
     with pytest.raises(SystemExit, match="died"):
         list(flow(range(4), work, workers=2, context=context))
+    assert not threads()
+
+
+def calling(item: int) -> str:
+    return f"{item}.jpg"
+
+
+@pytest.mark.parametrize("layouts", [[Layout(streams=1, workers=2)], [Layout(streams=2, workers=2), Layout(streams=1, workers=2)]])
+@pytest.mark.parametrize("bad", [0, 30])
+def test_an_error_names_the_item_that_it_was_raised_for(context: Context, bad: int, layouts: list[Layout]) -> None:
+    def raising(error: Exception) -> Callable[[int], int]:
+        def work(item: int) -> int:
+            time.sleep(0.001)
+            if item == bad:
+                raise error
+            return item
+
+        return work
+
+    def run(error: Exception) -> None:
+        list(streamed(range(60), lambda _: raising(error), layouts, context=context, seconds=0.01, named=calling))
+
+    with pytest.raises(StepFailed, match=rf"^{bad}\.jpg: no people\n  look$"):
+        run(StepFailed("no people", "look"))
+    with pytest.raises(StepFailed, match=rf"^image in/{bad}\.jpg is empty$"):  # it says so itself
+        run(StepFailed(f"image in/{bad}.jpg is empty"))
+    with pytest.raises(Bug) as caught:
+        run(IndexError("out of range"))
+    *above, last = caught.value.message.splitlines()
+    assert last.startswith(f"{bad}.jpg: a bug: IndexError: out of range (test_stream.py:") and above[0].startswith("Traceback")
+    assert not threads()
+
+
+def test_a_long_wait_is_told_with_the_name_of_what_is_waited_for(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "SLOW", 0.1)
+    monkeypatch.setattr(stream, "GLANCE", 0.05)
+
+    def items() -> Iterator[int]:
+        yield from range(3)
+        time.sleep(0.9)
+        yield 3
+
+    def work(item: int) -> int:
+        time.sleep(0.4 * (item == 1))
+        return item
+
+    news: list[Progress] = []
+    heard = Context(root=Path(), cache=Path(), listener=news.append)
+    assert list(flow(items(), work, workers=2, context=heard, named=calling, coming=lambda: "the camera")) == [0, 1, 2, 3]
+    assert [*dict.fromkeys(one.what for one in news)][:2] == ["waiting for 1.jpg", "waiting for the camera"]
+    assert all(0.1 < one.done < 0.9 and one.unit == "s" for one in news)
+    news.clear()
+    assert list(flow(range(20), lambda item: item, workers=2, context=heard, named=calling)) == list(range(20)) and not news
+
+
+def test_a_run_that_is_stopped_does_not_wait_for_an_item_that_never_ends(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "PATIENCE", 0.3)
+    free = threading.Event()
+    threading.Timer(0.1, context.cancelled.set).start()
+    started = time.perf_counter()
+    with pytest.raises(Cancelled):
+        list(flow(range(9), lambda item: free.wait(20), workers=2, context=context, named=calling))
+    assert time.perf_counter() - started < 2
+    assert len(threads()) == 2
+    free.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("zoo-stream"):
+            thread.join(5)
     assert not threads()
 
 

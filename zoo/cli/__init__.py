@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import threading
 import traceback
+from contextlib import suppress
 from keyword import iskeyword
 
 import click
@@ -85,7 +88,14 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with the code that `zoo.errors` gives."""
-    sys.exit(run(args))
+    code = run(args)
+    if any(thread.daemon for thread in threading.enumerate()):
+        # a run that was stopped has left a thread in the middle of an image: Python, tidying up, would wait for it or trip over it
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(args: list[str] | None = None) -> int:

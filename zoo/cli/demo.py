@@ -53,6 +53,7 @@ PHOTOS = "photos"
 )
 @click.option("--rehearse", is_flag=True, help="Seed weights that cannot be had; what is found then means nothing.")
 @click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first frame or image that fails (default: go on with the rest).")
 @options.licence
 @options.workspace
 def command(
@@ -70,6 +71,7 @@ def command(
     weights: str | None,
     rehearse: bool,
     offline: bool,
+    fail_fast: bool,
     licence: Purpose | None,
     workspace: str | None,
     verbose: bool,
@@ -108,7 +110,7 @@ def command(
     from zoo.cli.saving import Saver
     from zoo.cli.session import Session, exit_code
     from zoo.cli.window import Window
-    from zoo.errors import Cancelled, Findings, UsageError
+    from zoo.errors import Bug, Cancelled, Findings, UsageError
     from zoo.pose.smooth import OneEuro
     from zoo.pose.tracking import Tracker
     from zoo.recipe.composite import parts_of
@@ -122,7 +124,7 @@ def command(
     shown = threshold if threshold is not None else SEEN if any(map(looks_at_boxes, parts_of(recipe).values())) else 0.0
 
     with ExitStack() as opened:
-        frames, samples = opened_source(session, source, rate)
+        frames, samples = opened_source(session, source, rate, strict=fail_fast)
         opened.enter_context(frames)
         if frames.live and not (save or show):
             raise UsageError(f"{frames.name} never ends", "say what becomes of it: --show, --save out.mp4, or both")
@@ -136,7 +138,7 @@ def command(
         folder = Path(save) if save else None if show else Path("demo") / recipe.name
         saver = opened.enter_context(Saver(folder, frames, samples, model.skeleton.name)) if folder else None
         tracker = Tracker(model.skeleton) if "ids" in overlays or track or smooth else None
-        demonstration = Demonstration(overlays, shown, tracker, OneEuro() if smooth else None)
+        demonstration = Demonstration(overlays, shown, tracker, OneEuro() if smooth else None, fail_fast=fail_fast)
         stopped: Cancelled | None = None
         try:
             with session.telling(f"{recipe.name}/{chosen}") as context:
@@ -146,7 +148,7 @@ def command(
     summary(demonstration, frames, ready, saver)
     if stopped:
         raise stopped
-    return Findings.exit_code if frames.lost or demonstration.faults else 0
+    return Bug.exit_code if demonstration.bugs else Findings.exit_code if frames.lost or demonstration.faults else 0
 
 
 def wanted(overlay: str | None, tracked: bool, parts: Sequence[Part]) -> set[str]:
@@ -166,7 +168,7 @@ def wanted(overlay: str | None, tracked: bool, parts: Sequence[Part]) -> set[str
     return names
 
 
-def opened_source(session: Session, named: str | None, rate: int) -> tuple[Source, tuple[Sample, ...]]:
+def opened_source(session: Session, named: str | None, rate: int, *, strict: bool = False) -> tuple[Source, tuple[Sample, ...]]:
     """What a command line names, and the images where it is images. Raises UsageError where it is nothing that can be shown."""
     from pathlib import Path
 
@@ -178,14 +180,14 @@ def opened_source(session: Session, named: str | None, rate: int) -> tuple[Sourc
 
     if named is None:
         samples = photographs(session)
-        return Pictures(samples, rate), samples
+        return Pictures(samples, rate, strict=strict), samples
     path = Path(named)
     # a file or folder that is called 0 is named ./0
     if not is_video(named) and (path.is_dir() or path.suffix.lower() in ENDINGS):
         if not path.exists():
             raise UsageError(f"{named}: there is no such file", "name a video, an image, a folder of images, a camera (0) or an address")
         samples = gathered([path], Path("demo"))
-        return Pictures(samples, rate), samples
+        return Pictures(samples, rate, strict=strict), samples
     video = open_video(named)
     return (Newest(video, session.context.cancelled) if video.live else video), ()
 

@@ -18,7 +18,8 @@ from zoo.cli.saving import Saver
 from zoo.cli.window import TOGGLES, Window
 from zoo.context import Context
 from zoo.datasets.images import BadImage, Images, Sample
-from zoo.errors import Cancelled, StepFailed, ZooError
+from zoo.errors import Bug, Cancelled, StepFailed, ZooError
+from zoo.faults import naming, reason
 from zoo.pipelines.estimator import Estimator, PoseModel
 from zoo.pose.draw import draw
 from zoo.pose.geometry import View
@@ -45,20 +46,22 @@ _KEPT = 10_000
 
 
 class Pictures(Source):
-    """Images as frames, `rate` a second. What cannot be read is passed over."""
+    """Images as frames, `rate` a second. What cannot be read is passed over, or raised where `strict`."""
 
-    def __init__(self, samples: tuple[Sample, ...], rate: int) -> None:
+    def __init__(self, samples: tuple[Sample, ...], rate: int, *, strict: bool = False) -> None:
         self.name, self.rate, self.total = "images", Fraction(rate), len(samples)
-        self._samples = samples
+        self._samples, self._strict = samples, strict
 
     def __iter__(self) -> Iterator[Frame]:
         images, bad = Images(self._samples), []
         count = 0
         for sample in self._samples:
-            taken = perf_counter()
+            taken, self.reading = perf_counter(), sample.name
             try:
                 image = images.read(sample)
             except BadImage as error:
+                if self._strict:
+                    raise
                 bad.append(error.message)
                 continue
             yield Frame(image, count, count / float(self.rate or 1), taken, sample.name)
@@ -74,7 +77,7 @@ class _Seen:
     poses: Poses
     views: list[View]
     """The network's runs, where its maps may be wanted."""
-    fault: str = ""
+    fault: Exception | None = None
 
 
 @dataclass
@@ -92,6 +95,10 @@ class Demonstration:
     seconds: float = 0.0
     faults: list[str] = field(default_factory=list)
     """The frames that the model failed on."""
+    fail_fast: bool = False
+    """End at the first of them."""
+    bugs: int = 0
+    """How many of them failed as nobody foresaw."""
     _latencies: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
     _moments: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
@@ -117,12 +124,16 @@ class Demonstration:
                 return _Seen(frame, model.many([frame.image])[0], [])
             except Cancelled:
                 raise
-            except ZooError as error:
+            except Exception as error:  # whatever a runtime or a decoder raises on one frame must not take the others with it
                 # a frame of a file is never left out: it is shown as it came
-                return _Seen(frame, nobody(model), [], f"{frame.name or f'frame {frame.index}'}: {error.message}")
+                return _Seen(frame, nobody(model), [], error)
 
         started = perf_counter()
-        with closing(flow(source, work, workers=workers, context=context, ahead=0 if source.live else 2)) as results:
+        ahead = 0 if source.live else 2
+        stream = flow(
+            source, work, workers=workers, context=context, ahead=ahead, named=_called, coming=lambda: source.reading or source.name
+        )
+        with closing(stream) as results:
             for seen in results:
                 self._take(model, seen, saver, window)
                 self.seconds = perf_counter() - started
@@ -139,9 +150,13 @@ class Demonstration:
         self.frames += 1
         self.people += len(poses)
         if seen.fault:
-            if self.frames == 1 and not frame.name:
-                raise StepFailed(seen.fault, "what fails on the first frame of a video fails on all")
-            self.faults.append(seen.fault)
+            first = self.frames == 1 and not frame.name
+            if first and isinstance(seen.fault, ZooError):
+                raise StepFailed(f"{_called(frame)}: {seen.fault.message}", "what fails on the first frame of a video fails on all")
+            if first or self.fail_fast:
+                raise naming(seen.fault, _called(frame))
+            self.faults.append(f"{_called(frame)}: {reason(seen.fault)}")
+            self.bugs += not isinstance(seen.fault, ZooError) or isinstance(seen.fault, Bug)
         now = perf_counter()
         self._latencies.append(now - frame.taken)
         self._moments.append(now)
@@ -190,3 +205,7 @@ class Demonstration:
                 return False
             context.report("paused", self.frames)
             window.wait()
+
+
+def _called(frame: Frame) -> str:
+    return frame.name or f"frame {frame.index}"

@@ -55,6 +55,7 @@ threshold of top-down pictures (mmpose: `kpt_thr`). Networks that find people by
 )
 @click.option("--rehearse", is_flag=True, help="Seed weights that cannot be had; what is found then means nothing.")
 @click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first image that cannot be read or run (default: go on with the rest).")
 @options.licence
 @options.workspace
 def command(
@@ -70,6 +71,7 @@ def command(
     weights: str | None,
     rehearse: bool,
     offline: bool,
+    fail_fast: bool,
     licence: Purpose | None,
     workspace: str | None,
     verbose: bool,
@@ -78,7 +80,7 @@ def command(
 
     PATHs are images or folders of images, with the folders in them (links to folders are not followed). RECIPE is of one
     network or of several, such as a body and its hands; what is not built yet is built first. An image that cannot be
-    read is reported and passed over: the exit code is 1 then. Every file is written whole or not at all.
+    read or run is reported and passed over: the exit code is 1 then. Every file is written whole or not at all.
 
     \b
     In FOLDER, of an image sub/a.jpg of a folder that was named:
@@ -105,7 +107,7 @@ def command(
     from zoo.cli.predictions import FOLDER, Writer, gathered
     from zoo.cli.running import chosen_target, made, parts_in
     from zoo.cli.session import Session, exit_code, relative
-    from zoo.errors import Findings
+    from zoo.errors import Bug, Findings
     from zoo.recipe.composite import parts_of
     from zoo.recipe.model import Recipe
     from zoo.steps.part import layouts_of
@@ -116,7 +118,8 @@ def command(
     parts = parts_in(session, recipe, chosen, protocol)
     pictures = not formats if draw is None else draw
     shown = threshold if threshold is not None else SEEN if any(map(looks_at_boxes, parts_of(recipe).values())) else 0.0
-    writer = Writer(Path(save or FOLDER / recipe.name), list(dict.fromkeys(formats)) or ["txt"], pictures, shown)
+    formats = list(dict.fromkeys(formats)) or ["txt"]
+    writer = Writer(Path(save or FOLDER / recipe.name), formats, pictures, shown, fail_fast=fail_fast)
     inputs = gathered([Path(path) for path in paths], writer.folder)
     writer.ready()
 
@@ -140,7 +143,7 @@ def command(
         click.echo(f"passed over: {file}: {reason}", err=True)
     people, images = counted(writer.people, "person", "people"), counted(len(inputs) - len(writer.bad), "image")
     click.echo(f"{people} in {images} by {recipe.name} on {chosen}: {relative(writer.folder)} ({', '.join(writer.places)})")
-    return Findings.exit_code if writer.bad else 0
+    return Bug.exit_code if writer.bugs else Findings.exit_code if writer.bad else 0
 
 
 def looks_at_boxes(recipe: Recipe) -> bool:

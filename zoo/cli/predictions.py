@@ -15,7 +15,8 @@ import numpy as np
 
 from zoo.context import Context
 from zoo.datasets.images import BadImage, Images, Sample
-from zoo.errors import Cancelled, StepFailed, UsageError, ZooError
+from zoo.errors import Bug, Cancelled, StepFailed, UsageError, ZooError
+from zoo.faults import naming, reason
 from zoo.files import write_bytes
 from zoo.formats import FORMATS, Prediction
 from zoo.formats.prediction import poses_of
@@ -76,7 +77,7 @@ class Written(NamedTuple):
     """What became of a few images."""
 
     predictions: list[Prediction]
-    bad: list[tuple[str, str]]
+    bad: list[tuple[str, Exception]]
 
 
 @dataclass
@@ -92,6 +93,10 @@ class Writer:
     people: int = 0
     bad: list[tuple[str, str]] = field(default_factory=list)
     """The images that were passed over or not drawn, and why."""
+    fail_fast: bool = False
+    """End at the first such image."""
+    bugs: int = 0
+    """How many of them failed as nobody foresaw."""
 
     @property
     def places(self) -> list[str]:
@@ -112,7 +117,7 @@ class Writer:
         self, opening: Callable[[Layout], PoseModel], tried: Sequence[Layout], samples: Sequence[Sample], batch: int, context: Context
     ) -> None:
         """Run the model that `opening` gives over the images, in the fastest of the layouts `tried`, and write everything. An image
-        that cannot be read or run is noted in `bad`.
+        that cannot be read or run is noted in `bad`, or raised with its name where `fail_fast`.
 
         Raises Cancelled where the run is stopped: what is there is whole. Raises ZooError before anything is run where a format
         cannot say the model's poses."""
@@ -131,10 +136,14 @@ class Writer:
 
             done = 0
             context.report("finding people", done, len(samples), "images")
-            with closing(streamed(chunks, serving, tried, context=context, weight=len)) as results:
+            with closing(streamed(chunks, serving, tried, context=context, weight=len, named=_called)) as results:
                 for chunk, written in zip(chunks, results, strict=True):
                     together += written.predictions
-                    self.bad += written.bad
+                    for name, error in written.bad:
+                        if self.fail_fast:
+                            raise naming(error, name)
+                        self.bad.append((name, reason(error)))
+                        self.bugs += not isinstance(error, ZooError) or isinstance(error, Bug)
                     self.people += sum(len(one.poses) for one in written.predictions)
                     done += len(chunk)
                     context.report("finding people", done, len(samples), "images")
@@ -150,7 +159,7 @@ class Writer:
             try:
                 pending.append((sample, images.read(sample)))
             except BadImage as error:
-                written.bad.append((sample.name, error.message))
+                written.bad.append((sample.name, error))
         for sample, image, poses in self._found(model, pending, written.bad):
             prediction = Prediction(sample.name, (image.shape[1], image.shape[0]), model.skeleton.name, poses)
             written.predictions.append(prediction)
@@ -161,7 +170,7 @@ class Writer:
                 if picture := drawn(image, poses, model, self.threshold):
                     self._put(f"{DRAWN}/{called[sample.name]}.jpg", picture)
                 else:
-                    written.bad.append((sample.name, "it is not drawn: no JPEG is so wide or high"))
+                    written.bad.append((sample.name, StepFailed("it is not drawn: no JPEG is so wide or high")))
         return written
 
     def _put(self, name: str, data: bytes) -> None:
@@ -175,21 +184,25 @@ class Writer:
             ) from error
 
     def _found(
-        self, model: PoseModel, pending: Sequence[tuple[Sample, Image]], bad: list[tuple[str, str]]
+        self, model: PoseModel, pending: Sequence[tuple[Sample, Image]], bad: list[tuple[str, Exception]]
     ) -> Iterator[tuple[Sample, Image, Poses]]:
         """The poses of each; where a call fails, its images are tried one by one, and those that fail alone are noted."""
         try:
             several = model.many([image for _, image in pending]) if pending else []
         except Cancelled:
             raise
-        except ZooError as error:
+        except Exception as error:  # whatever a runtime or a decoder raises on one image must not take the others with it
             if len(pending) == 1:
-                bad.append((pending[0][0].name, error.message))
+                bad.append((pending[0][0].name, error))
             else:
                 for one in pending:
                     yield from self._found(model, [one], bad)
             return
         yield from ((sample, image, poses) for (sample, image), poses in zip(pending, several, strict=True))
+
+
+def _called(chunk: Sequence[Sample]) -> str:
+    return chunk[0].name if len(chunk) == 1 else f"{chunk[0].name} or one of the {len(chunk) - 1} after it"
 
 
 def names(samples: Sequence[Sample]) -> dict[str, str]:

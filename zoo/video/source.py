@@ -61,6 +61,8 @@ class Source(ABC):
     """Frames a second, as declared; None where unknown."""
     total: int | None = None
     """How many frames are to be expected; None where unknown."""
+    reading: str = ""
+    """What of it is being read, where that has a name of its own."""
     lost: str = ""
     """What could not be read, known at the end; empty where all was."""
 
