@@ -7,12 +7,10 @@ the recipe's benchmark size, all networks side by side. `--naive` adds ONNX Runt
 smoothed, and ranges from the least to the greatest value.
 """
 
-import argparse
 from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
-from common import artifact, carry_out, detections, head, machine, open_recipe, ratio, row, side_by_side
+from common import arguments, artifact, carry_out, detections, faster, head, machine, open_recipe, paired, row, side_by_side
 
 from zoo.calibrators import MinMax
 from zoo.cli.session import Session
@@ -57,17 +55,15 @@ def speeds(session: Session, recipe: Recipe, found: Mapping[str, tuple[str, Mapp
         name = next(iter(runner.inputs))
         calls[label] = lambda runner=runner, name=name, tensor=tensor: runner({name: tensor})
     times = side_by_side(calls, rounds)
-    told = {label: ratio(times[REFERENCE], times[label]) for label in found}
-    return {label: f"{middle:.2f} ({low:.2f}-{high:.2f})" for label, (middle, low, high) in told.items()}
+    return {label: faster(times[REFERENCE], times[label]) for label in found}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, rounds=30)
     parser.add_argument("recipe", nargs="?", default="human_pose_estimation_0001")
     parser.add_argument("--targets", nargs="+", default=["onnxruntime-int8", "openvino-int8"])
     parser.add_argument("--dataset", default="coco_mini")
     parser.add_argument("--naive", action="store_true")
-    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--samples", type=int, default=1000, help="draws of the bootstrap")
     given = parser.parse_args()
     session, recipe = open_recipe(given.recipe)
@@ -76,7 +72,7 @@ def main() -> None:
     if given.naive:
         found[NAIVE] = ("onnxruntime-int8", carry_out(session, naive(recipe), ["onnxruntime-int8"], accuracy=True))
     quick = speeds(session, recipe, found, given.rounds)
-    annotations = session.context.path(session.place.declared.datasets[given.dataset].annotations)
+    dataset = session.place.declared.datasets[given.dataset]
     print(machine(session.context.threads) + "\n")
     columns = ("protocol", "row", "AP", "AP50", "AR", "detections", "AP lost", "standard error, 95 %", "times FP32's speed (quartiles)")
     print(head(*columns))
@@ -90,10 +86,7 @@ def main() -> None:
             lost, spread = "", ""
             if label != REFERENCE:
                 first = detections(outcomes, f"{recipe.name}/{REFERENCE}/accuracy/{given.dataset}/{evaluation.protocol}")
-                ids = [sample.id for sample in session.place.declared.datasets[given.dataset].open(session.context).samples]
-                pair = evaluation.metric.paired_difference(Path(annotations), first, detections(ran, id), ids, samples=given.samples)
-                lost = f"{pair['difference']:+.4f}"
-                spread = f"{pair['standard_error']:.4f}, {pair['low']:+.4f} .. {pair['high']:+.4f}"
+                lost, spread = paired(evaluation, dataset, session.context, first, detections(ran, id), given.samples)
             figures = [f"{report.figures[name] or 0:.4f}" for name in ("AP", "AP50", "AR")]
             if aim:
                 reached = abs((report.figures["AP"] or 0) - aim[0]) <= aim[1]

@@ -5,20 +5,14 @@
 Copies of the samples in $ZOO_ASSETS/foreign, each with another number in it, in a temporary folder; whole processes are timed.
 """
 
-import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
-from common import head, machine, row
+from common import arguments, head, machine, row, zoo
 
 from zoo.recipe.workspace import open_place
-
-ZOO = ("-c", "import sys; from zoo.cli import main; sys.argv[0] = 'zoo'; main()")
 
 
 def copies(samples: Path, folder: Path, count: int) -> None:
@@ -33,20 +27,14 @@ def copies(samples: Path, folder: Path, count: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
-    seconds = []
     with tempfile.TemporaryDirectory() as folder:
         copies(open_place().context().path("$ZOO_ASSETS/foreign"), Path(folder), given.files)
-        for _ in range(given.runs):
-            started = time.perf_counter()
-            done = subprocess.run([sys.executable, *ZOO, "audit", "--json", folder], capture_output=True, text=True, check=False)
-            seconds.append(time.perf_counter() - started)
-            if done.returncode != 1:
-                raise SystemExit(done.stderr)
-        report = json.loads(done.stdout)
+        runs = [zoo("audit", "--json", folder, accepted=(1,)) for _ in range(given.runs)]
+    report, seconds = json.loads(runs[-1].said), [one.seconds for one in runs]
     print(machine(1), "\n")
     print(head("files", "pairs", "findings", "median, s (aim < 5)", "least - most"))
     spread = f"{min(seconds):.2f} - {max(seconds):.2f}"

@@ -6,27 +6,22 @@ The maps are those of six photographs (`$ZOO_ASSETS/goldens/pre_post/bottomup_ma
 cut out of them and tiled. The two ways take turns, with one thread each; the poses of both are compared before.
 """
 
-import argparse
 import json
 import os
 import statistics
-import sys
 from functools import partial
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
-from common import head, machine, open_recipe, ratio, row, side_by_side
+from common import faster, head, on_one_thread, open_recipe, plain_module, ratio, row, side_by_side
 
 from zoo.pose.decoders import PafDecoder
 from zoo.pose.geometry import Affine, View
 
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tests/unit"))
-import plain_openpose  # noqa: E402
+plain_openpose = plain_module("plain_openpose")
 
-ASSETS = Path(os.environ.get("ZOO_ASSETS", ROOT / "../shared/assets")) / "goldens/pre_post"
+ASSETS = Path(os.environ.get("ZOO_ASSETS", Path(__file__).parents[1] / "../shared/assets")) / "goldens/pre_post"
 IMAGES = ("197388", "196141", "217285", "78915", "541055", "40083")
 #: a photograph, and the rows and columns of its maps that hold one of its people and no one else
 PERSON = ("197388", slice(1, 23), slice(0, 11))
@@ -81,16 +76,12 @@ def equal(decoder: PafDecoder, case: Case) -> tuple[int, int]:
     return len(candidates), len(people)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args().rounds
-    cv2.setNumThreads(1)
+def decoding(rounds: int) -> None:
+    """The table of photographs and crowds."""
     declared = open_recipe("openpose_body")[1].decode
     if not isinstance(declared, PafDecoder):
         raise SystemExit("openpose_body is not decoded from part affinity fields")
     paf_decoder = msgspec.structs.replace(declared, heatmaps="heat", pafs="paf")
-    print(machine(1), "\n")
     print(head("maps", "image", "candidates", "people", "plain, ms", "decoder, ms", "times as fast (quartiles)"))
     cases = [(image, photograph(image)) for image in IMAGES] + [(f"{count} tiled", crowd(count)) for count in CROWDS]
     ratios = []
@@ -100,14 +91,14 @@ def main() -> None:
         candidates, people = equal(paf_decoder, case)
         calls = {"plain": partial(plain_openpose.body, heat, paf, affine), "decoder": partial(paf_decoder.decode, outputs, affine)}
         times = side_by_side(calls, rounds, block=1)
-        middle, low, high = ratio(times["plain"], times["decoder"])
         if name in IMAGES:
-            ratios.append(middle)
-        plain, decoder = (statistics.median(times[way]) * 1000 for way in calls)
+            ratios.append(ratio(times["plain"], times["decoder"])[0])
+        slow, quick = (statistics.median(times[way]) * 1000 for way in calls)
         size = "{} x {}".format(*affine.image)
-        print(row(name, size, candidates, people, f"{plain:.0f}", f"{decoder:.2f}", f"{middle:.0f} ({low:.0f}-{high:.0f})"), flush=True)
+        times_as_fast = faster(times["plain"], times["decoder"], 0)
+        print(row(name, size, candidates, people, f"{slow:.0f}", f"{quick:.2f}", times_as_fast), flush=True)
     print(f"\nmedian of the photographs: {statistics.median(ratios):.0f} times as fast (aim: 40)")
 
 
 if __name__ == "__main__":
-    main()
+    on_one_thread(__doc__, decoding, rounds=9)

@@ -6,7 +6,6 @@ The workspace is copied to a temporary folder without its store (mirrors are fou
 build runs: the sum of the resident memory of the process and its children, every 20 ms, and the greatest VmHWM of one.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -15,9 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import head, machine, open_recipe, row
-
-ZOO = ("-c", "import sys; from zoo.cli import main; sys.argv[0] = 'zoo'; main()")
+from common import ZOO, arguments, head, machine, open_recipe, row
 
 
 def tree(pid: int) -> list[int]:
@@ -61,7 +58,7 @@ def build(workspace: Path, recipe: str, target: str, environment: dict[str, str]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("recipe", nargs="?", default="human_pose_estimation_0001")
     parser.add_argument("--target", action="append", help="repeatable; default onnxruntime-fp32, onnxruntime-int8, openvino-fp32")
     given = parser.parse_args()

@@ -6,11 +6,7 @@ The images are noise: memory depends on their sizes alone. `fixed` is 256x456; `
 widths from 368 to 656, as the original evaluation protocol gives them. Prints a Markdown table.
 """
 
-import argparse
 import json
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +15,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from common import arguments, head, row, run
 
 METHODS = ("minmax", "entropy", "percentile")
 
@@ -31,8 +28,8 @@ def feeds(name: str, count: int, sizes: str) -> Iterator[dict[str, Any]]:
         yield {name: random.normal(0, 0.3, (1, 3, height, width)).astype(np.float32)}
 
 
-def measure(model: Path, method: str, images: int, sizes: str) -> dict[str, float]:
-    """Quantise once; peak resident memory of this process in GB, seconds."""
+def measure(model: Path, method: str, images: int, sizes: str) -> float:
+    """Quantise once; seconds. The memory of this process is looked at from outside."""
     import onnx
 
     from zoo.calibrators import Calibrator
@@ -46,39 +43,26 @@ def measure(model: Path, method: str, images: int, sizes: str) -> dict[str, floa
         root = Path(folder)
         context = Context(root=root, cache=root, threads=2)
         quantize(model, root / "int8.onnx", feeds(name, images, sizes), calibrator=calibrator, scheme="u8s8", context=context)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"gigabytes": peak / 1e9, "seconds": time.perf_counter() - started}
+    return time.perf_counter() - started
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("--images", type=int, nargs="+", default=[20, 67, 300])
     parser.add_argument("--sizes", nargs="+", choices=("fixed", "dynamic"), default=["fixed", "dynamic"])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
-    parser.add_argument("--one", action="store_true", help="measure the first of each in this process and print JSON")
+    parser.add_argument("--one", action="store_true", help="measure the first of each in this process and print its seconds")
     given = parser.parse_args()
     if given.one:
         print(json.dumps(measure(given.model, given.methods[0], given.images[0], given.sizes[0])))
         return
-    print("| sizes | method | images | peak memory, GB | seconds |\n|---|---|---|---|---|")
+    print(head("sizes", "method", "images", "peak memory, GB", "seconds"))
     for sizes in given.sizes:
         for method in given.methods:
             for images in given.images:
-                command = [
-                    sys.executable,
-                    __file__,
-                    str(given.model),
-                    "--one",
-                    "--sizes",
-                    sizes,
-                    "--methods",
-                    method,
-                    "--images",
-                    str(images),
-                ]
-                found = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-                print(f"| {sizes} | {method} | {images} | {found['gigabytes']:.2f} | {found['seconds']:.1f} |", flush=True)
+                one = run([__file__, str(given.model), "--one", "--sizes", sizes, "--methods", method, "--images", str(images)])
+                print(row(sizes, method, images, f"{one.peak / 1e9:.2f}", f"{json.loads(one.said):.1f}"), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ the same people stand at the same places, and falls with every shift, loss and i
 5. the choice: of those at least `--speed` times as fast as FP32, the fewest nodes within `--slack` of the best agreement.
 """
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from common import artifact, carry_out, head, machine, open_recipe, ratio, row, side_by_side
+from common import arguments, artifact, carry_out, head, machine, open_recipe, ratio, row, side_by_side
 
 from zoo.backends import OnnxRuntime
 from zoo.calibrators import Calibrator
@@ -202,7 +201,7 @@ def laboratory(name: str, scratch: Path, images: int | None) -> Laboratory:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("recipe")
     parser.add_argument("--speed", type=float, default=2.2, help="the least speed, in times FP32's")
     parser.add_argument("--slack", type=float, default=0.003, help="agreement that fewer nodes may cost")

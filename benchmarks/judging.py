@@ -8,8 +8,6 @@ or, as a reference, from a list of all of it; `bare` has only loaded what both n
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from common import head, machine, row
+from common import arguments, head, machine, row, run
 
-from zoo.machine import peak_memory
 from zoo.metrics import CocoOks
 
 WAYS = ("bare", "JSON lines", "list")
@@ -62,11 +59,11 @@ def judge(folder: Path, count: int, way: str) -> dict[str, Any]:
     if way != "bare":
         lines = stream(folder / "found.jsonl")
         figures = CocoOks().evaluate(folder / "truth.json", range(1, count + 1), lines if way == "JSON lines" else list(lines))
-    return {"seconds": time.perf_counter() - started, "bytes": peak_memory(), "figures": figures}
+    return {"seconds": time.perf_counter() - started, "figures": figures}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("annotations", type=Path)
     parser.add_argument("detections", type=Path)
     parser.add_argument("--counts", nargs="+", type=int, default=[100, 1000, 10000])
@@ -82,12 +79,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             repeated(given.annotations, given.detections, count, Path(folder))
             size = (Path(folder) / "truth.json").stat().st_size / 1e6
-            bare = 0.0
+            bare = 0
             for way in WAYS:
-                command = [sys.executable, __file__, folder, folder, "--judge", str(count), way]
-                said = msgspec.json.decode(subprocess.run(command, capture_output=True, check=True).stdout)
-                bare = bare or said["bytes"]
-                cells = f"{said['seconds']:.2f}", f"{said['bytes'] / 1e6:.0f}", f"{(said['bytes'] - bare) / 1e6:.1f}"
+                child = run([__file__, folder, folder, "--judge", str(count), way])
+                said, bare = msgspec.json.decode(child.said), bare or child.peak
+                cells = f"{said['seconds']:.2f}", f"{child.peak / 1e6:.0f}", f"{(child.peak - bare) / 1e6:.1f}"
                 print(row(count, f"{size:.1f}", way, *cells, said["figures"].get("AP", "")))
 
 

@@ -8,7 +8,6 @@ Its val.py subtracts a tuple, which NumPy takes for float64; beside it stands on
 take turns, and each goes through all images in its turn; that all give what they should is checked before.
 """
 
-import argparse
 import os
 import statistics
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from common import head, machine, ratio, row, side_by_side
+from common import arguments, faster, head, machine, ratio, row, side_by_side
 
 from zoo.pose.fits import Height
 from zoo.pose.preprocess import Preprocess
@@ -81,8 +80,7 @@ def one_by_one(way: Way, images: list[Any]) -> None:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=30)
+    parser = arguments(__doc__, rounds=30)
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--threads", type=int, default=2, help="OpenCV's")
     options = parser.parse_args()
@@ -100,16 +98,8 @@ def main() -> None:
         times = side_by_side(calls, options.rounds, block=1)
         print(head(f"height {height}", "ms an image", "times the float32 original's speed (quartiles)", "times val.py's"))
         for name, seconds in times.items():
-            middle, low, high = ratio(times[REFERENCE], seconds)
-            published = ratio(times[PUBLISHED], seconds)[0]
-            print(
-                row(
-                    name,
-                    f"{statistics.median(seconds) / len(images) * 1e3:.2f}",
-                    f"{middle:.2f} ({low:.2f}-{high:.2f})",
-                    f"{published:.1f}",
-                )
-            )
+            each, published = statistics.median(seconds) / len(images) * 1e3, ratio(times[PUBLISHED], seconds)[0]
+            print(row(name, f"{each:.2f}", faster(times[REFERENCE], seconds), f"{published:.1f}"))
         print()
 
 

@@ -7,47 +7,19 @@ coco_mini and timed (which is done once: the copies differ in nothing but their 
 find all of it known. The sizes take turns, so that a slow moment of the machine falls on all alike.
 """
 
-import argparse
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Any
 
-import yaml
-from common import head, machine, row
-from startup import run
+from common import arguments, head, machine, make_workspace, pruned, row, zoo
 
 from zoo.cli.session import Session
 
 COMMANDS = {"build": ["build", "--all"], "plan": ["plan", "--all"], "eval": ["eval", "--all"], "board": ["board"]}
 
 
-def workspace(root: Path, recipe: dict[str, Any], declared: dict[str, Any], count: int) -> Path:
-    """A workspace in `root` of `count` recipes that differ in their names."""
-    folder = root / f"{count}"
-    (folder / "recipes").mkdir(parents=True)
-    (folder / "zoo.yaml").write_text(yaml.safe_dump(declared))
-    for number in range(count):
-        name = f"{recipe['name']}_{number}"
-        (folder / f"recipes/{name}.yaml").write_text(yaml.safe_dump({**recipe, "name": name}))
-    return folder
-
-
-def pruned(session: Session, name: str, targets: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The recipe of some targets, judged in one protocol on coco_mini, and a zoo.yaml whose paths hold everywhere."""
-    place = session.place
-    recipe = yaml.safe_load(place.find(name).read_text())
-    recipe["targets"] = {target: recipe["targets"][target] for target in targets}
-    judged = [one for one in recipe["evaluate"] if "coco_mini" in one["datasets"]]
-    recipe["evaluate"] = [{**one, "datasets": ["coco_mini"], "gates": {}} for one in judged[:1]]
-    declared = yaml.safe_load((place.root / "zoo.yaml").read_text())
-    declared["environment"] = {key: str((place.root / value).resolve()) for key, value in declared["environment"].items()}
-    declared["mirrors"] = [str(path) for path in session.context.mirrors]
-    return recipe, declared
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("recipe", nargs="?", default="human_pose_estimation_0001")
     parser.add_argument("--counts", nargs="+", type=int, default=[1, 10, 100])
     parser.add_argument("--targets", nargs="+", default=["onnxruntime-fp32", "openvino-fp32"])
@@ -55,15 +27,19 @@ def main() -> None:
     given = parser.parse_args()
     session = Session.open()
     recipe, declared = pruned(session, given.recipe, given.targets)
+    judged = [one for one in recipe["evaluate"] if "coco_mini" in one["datasets"] and "against" not in one]
+    recipe["evaluate"] = [{**one, "datasets": ["coco_mini"], "gates": {}} for one in judged[:1]]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        places = {count: workspace(root, recipe, {**declared, "store": str(root / "store")}, count) for count in given.counts}
-        for place in places.values():
-            run(["eval", "--all", "--workspace", str(place)])
+        places = {count: root / f"{count}" for count in given.counts}
+        for count, place in places.items():
+            copies = [{**recipe, "name": f"{recipe['name']}_{number}"} for number in range(count)]
+            make_workspace(place, {**declared, "store": str(root / "store")}, copies)
+            zoo("eval", "--all", "--workspace", str(place))
         times: dict[tuple[int, str], list[float]] = {(count, name): [] for count in places for name in COMMANDS}
         for _ in range(given.runs):
             for (count, name), found in times.items():
-                found.append(run([*COMMANDS[name], "--workspace", str(places[count])])[0])
+                found.append(zoo(*COMMANDS[name], "--workspace", str(places[count])).seconds)
     print(machine(1), "\n")
     print(head("recipes", "targets", *(f"`zoo {' '.join(words)}`, s" for words in COMMANDS.values()), "most eval, ms a target"))
     for count in given.counts:

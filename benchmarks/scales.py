@@ -3,16 +3,21 @@
     OMP_NUM_THREADS=1 python benchmarks/scales.py [RECIPE] [--threads 1]
 
 Lightweight OpenPose's evaluation and pytorch-openpose's demo, each at one scale and at four. The gain is a paired bootstrap:
-the same images, drawn with replacement (zoo/metrics/coco.py). Seconds are those of reading, preparing, network and decoding.
+the same images, drawn with replacement (zoo/metrics/coco.py). Seconds are those of preparing, network and decoding of an image in
+memory, the median of a few images, the protocols in turns.
 """
 
-import argparse
+import statistics
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
-from common import artifact, carry_out, detections, head, machine, open_recipe, row
+from common import arguments, artifact, carry_out, detections, head, machine, open_recipe, paired, row, side_by_side
 
+from zoo.cli.session import Session
+from zoo.engine.network import part
 from zoo.pose.decoders import PafDecoder
 from zoo.pose.fits import Height
 from zoo.recipe.model import Evaluation, Recipe
@@ -53,8 +58,22 @@ def evaluations(recipe: Recipe, demo: Recipe) -> list[Evaluation]:
     ]
 
 
+def seconds(session: Session, recipe: Recipe, folder: Path, images: int = 5) -> dict[str, float]:
+    """protocol -> seconds of an image."""
+    opened = session.place.declared.datasets[DATASET].open(session.context).subset(images)
+    read = [opened.read(sample) for sample in opened.samples]
+    with ExitStack() as stack:
+        models = {
+            one.protocol: stack.enter_context(part(recipe, session.place.declared.targets[TARGET], one).open(folder, session.context))
+            for one in recipe.evaluate
+        }
+        calls = {(name, place): partial(model, image) for name, model in models.items() for place, image in enumerate(read)}
+        times = side_by_side(calls, 2, block=1)
+    return {name: statistics.median(min(times[name, place]) for place in range(len(read))) for name in models}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("recipe", nargs="?", default="human_pose_estimation_0001")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--samples", type=int, default=1000, help="draws of the bootstrap")
@@ -64,8 +83,7 @@ def main() -> None:
     recipe = msgspec.structs.replace(recipe, evaluate=tuple(evaluations(recipe, open_recipe("openpose_body")[1])))
     ran = carry_out(session, recipe, [TARGET], accuracy=True)
     dataset = session.place.declared.datasets[DATASET]
-    annotations = session.context.path(dataset.annotations)
-    ids = [sample.id for sample in dataset.open(session.context).samples]
+    each = seconds(session, recipe, artifact(ran, f"{recipe.name}/{TARGET}/compile"))
     print(machine(given.threads) + "\n")
     columns = ("protocol", "scales", "AP", "AP50", "AR", "detections", "AP gained", "standard error, 95 %", "seconds an image")
     print(head(*columns))
@@ -78,14 +96,11 @@ def main() -> None:
                 raise SystemExit(f"{id}: {report}")
             gained, spread = "", ""
             if evaluation is several:
-                pair = evaluation.metric.paired_difference(Path(annotations), detections(ran, id), before, ids, samples=given.samples)
-                gained = f"{pair['difference']:+.4f}"
-                spread = f"{pair['standard_error']:.4f}, {pair['low']:+.4f} .. {pair['high']:+.4f}"
+                gained, spread = paired(evaluation, dataset, session.context, detections(ran, id), before, given.samples)
             figures = [f"{report.figures[name] or 0:.4f}" for name in ("AP", "AP50", "AR")]
             scales = ", ".join(f"{scale:g}" for scale in evaluation.scales or (1,))
-            seconds = f"{1 / report.end_to_end_images_per_second:.2f}" if report.end_to_end_images_per_second else ""
             name = evaluation.protocol.rpartition("_")[0]
-            print(row(name, scales, *figures, report.detections, gained, spread, seconds), flush=True)
+            print(row(name, scales, *figures, report.detections, gained, spread, f"{each[evaluation.protocol]:.2f}"), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,9 @@ Every target is timed in a process of its own, one after the other, in several r
 other (threads that spin after a call take the cores from the next), and what the machine does meanwhile hits all of a round alike.
 """
 
-import argparse
 import statistics
 
-from common import artifact, head, machine, ratio, row
+from common import arguments, artifact, faster, head, machine, row
 
 from zoo.cli.session import Session, exit_code
 from zoo.cli.wishes import actions_for, usable
@@ -23,9 +22,8 @@ REFERENCE = "onnxruntime-fp32"
 
 def main() -> None:
     """Build what the store lacks, time, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, rounds=5)
     parser.add_argument("recipe")
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each target in each round")
     parser.add_argument("--rehearse", action="store_true", help="seed weights that cannot be had: the speed is the same")
     given = parser.parse_args()
@@ -52,8 +50,7 @@ def main() -> None:
     print(f"{recipe.name} at {size.height}x{size.width}; {machine(session.context.threads)}; {given.rounds} rounds\n")
     print(head("target", "median of a call, ms", f"times {REFERENCE}'s speed (quartiles)"))
     for name in targets:
-        middle, low, high = ratio(times[REFERENCE], times[name])
-        print(row(name, f"{statistics.median(times[name]):.1f}", f"{middle:.2f} ({low:.2f}-{high:.2f})"))
+        print(row(name, f"{statistics.median(times[name]):.1f}", faster(times[REFERENCE], times[name])))
 
 
 if __name__ == "__main__":

@@ -14,18 +14,15 @@ what takes time besides: the affine is the zoo's, nobody is scored, no doubles a
 way is all of `CropEstimator.many`, crops in calls of 8, with OKS-NMS.
 """
 
-import argparse
 import statistics
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from common import head, machine, open_recipe, ratio, row, side_by_side
+from common import faster, head, on_one_thread, open_recipe, plain_module, row, side_by_side
 from persons import CALL, CELL, COUNTS, SIZE, Person, noisy, somebody
 
 from zoo.backends.runner import Runner, TensorSpec
@@ -38,8 +35,7 @@ from zoo.pose.people import People
 from zoo.pose.preprocess import Preprocess
 from zoo.recipe.model import Recipe
 
-sys.path.append(str(Path(__file__).parents[1] / "tests/unit"))
-import plain_crops
+plain_crops = plain_module("plain_crops")
 
 #: (h, w, 3) float32 pixels, RGB -> normalised
 Arithmetic = Callable[[Any], Any]
@@ -173,18 +169,9 @@ def crops(rounds: int) -> None:
         for batch in COUNTS:
             own = {way: times[f"{way} {batch}"] for way in several[batch]}
             each = (f"{statistics.median(found) * 1000 / len(people):.3f}" for found in own.values())
-            ratios = (ratio(own["numpy"], own["zoo"]), ratio(own["opencv"], own["zoo"]), ratio(own["zoo"], times[f"zoo {CALL}"]))
-            print(row(name, batch, *each, *(f"{middle:.2f} ({low:.2f}-{high:.2f})" for middle, low, high in ratios)), flush=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=25)
-    asked = parser.parse_args()
-    cv2.setNumThreads(1)
-    print(machine(1), end="\n\n")
-    crops(asked.rounds)
+            pairs = ((own["numpy"], own["zoo"]), (own["opencv"], own["zoo"]), (own["zoo"], times[f"zoo {CALL}"]))
+            print(row(name, batch, *each, *(faster(*pair) for pair in pairs)), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    on_one_thread(__doc__, crops, rounds=25)

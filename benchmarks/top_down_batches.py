@@ -5,7 +5,6 @@
 The networks are built, the images coco_mini's; targets and batches take turns, with one thread each.
 """
 
-import argparse
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,8 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-import cv2
-from common import head, machine, ratio, row, side_by_side
+from common import faster, head, on_one_thread, row, side_by_side
 from persons import CALL, somebody
 
 import zoo.api
@@ -65,18 +63,8 @@ def opened(name: str, batch: int) -> Iterator[dict[str, PoseModel]]:
 def rate(units: int, times: Mapping[tuple[str, int], Sequence[float]], target: str, count: int) -> tuple[str, str]:
     """How many of `units` a second with `count` in a call, and how much that is beside one."""
     own = times[target, count]
-    middle, low, high = ratio(times[target, 1], own)
-    return f"{units / statistics.median(own):.1f}", f"{middle:.2f} ({low:.2f}-{high:.2f})"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=25)
-    asked = parser.parse_args()
-    cv2.setNumThreads(1)
-    print(machine(1), end="\n\n")
-    batches(asked.rounds)
+    return f"{units / statistics.median(own):.1f}", faster(times[target, 1], own)
 
 
 if __name__ == "__main__":
-    main()
+    on_one_thread(__doc__, batches, rounds=25)

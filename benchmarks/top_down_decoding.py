@@ -6,23 +6,18 @@ The outputs are gaussians with noise of the sizes of SimplePose's (17 maps of 64
 ways take turns, with one thread each; that they find the same is checked before.
 """
 
-import argparse
 import statistics
-import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from common import head, machine, ratio, row, side_by_side
+from common import faster, head, on_one_thread, plain_module, row, side_by_side
 from persons import COUNTS, SIZE, noisy
 
 from zoo.pose.decoders import HeatmapsDecoder, SimccDecoder
 from zoo.pose.geometry import Affine
 
-sys.path.append(str(Path(__file__).parents[1] / "tests/unit"))
-import plain_crops
+plain_crops = plain_module("plain_crops")
 
 
 def boxes_of(count: int, random: np.random.Generator) -> list[Affine]:
@@ -56,19 +51,9 @@ def decoding(rounds: int) -> None:
             if not all(np.allclose(one, other, equal_nan=True) for one, other in zip(loop(), decode(), strict=True)):
                 raise SystemExit(f"{name}, {batch} persons: the keypoints differ")
             times = side_by_side({"loop": loop, "decode_crops": decode}, rounds)
-            middle, low, high = ratio(times["loop"], times["decode_crops"])
             each = (f"{statistics.median(times[way]) * 1000 / batch:.4f}" for way in ("loop", "decode_crops"))
-            print(row(name, batch, *each, f"{middle:.1f} ({low:.1f}-{high:.1f})"), flush=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=25)
-    asked = parser.parse_args()
-    cv2.setNumThreads(1)
-    print(machine(1), end="\n\n")
-    decoding(asked.rounds)
+            print(row(name, batch, *each, faster(times["loop"], times["decode_crops"], 1)), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    on_one_thread(__doc__, decoding, rounds=25)

@@ -21,7 +21,11 @@ MIN_KEYPOINTS, MIN_SCORE = 3, 0.2
 
 def people(heatmaps: NDArray[np.float32], pafs: NDArray[np.float32], affine: Affine) -> tuple[Array, Array]:
     """heatmaps (19, h, w), pafs (38, h, w) -> keypoints (N, 18, 2) in whole pixels of the image, -1 for none, and scores (N,)."""
-    heat, field = enlarged(heatmaps), enlarged(pafs)
+    return grouped(enlarged(heatmaps), enlarged(pafs), affine)
+
+
+def grouped(heat: NDArray[np.float32], field: NDArray[np.float32], affine: Affine) -> tuple[Array, Array]:
+    """`people` of maps that are enlarged: (4 h, 4 w, 19), (4 h, 4 w, 38)."""
     kinds, count = [], 0
     for kind in range(18):
         kinds.append(peaks(heat[:, :, kind], count))
