@@ -2,12 +2,12 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
 from zoo.context import Context
 from zoo.errors import StepFailed
-from zoo.steps.step import Step
+from zoo.steps.step import Run, Step
 
 
 class Write(Step, frozen=True, kw_only=True, tag="write"):
@@ -72,3 +72,21 @@ class Promise(Write, frozen=True, kw_only=True, tag="promise"):
 
     def verdict(self, artifact: Path) -> str:
         return "under the gate"
+
+
+class Gather(Write, frozen=True, kw_only=True, tag="gather"):
+    """Is run with its like; fails by itself for the text `no`, and takes all with it for `crash`."""
+
+    def company(self, reads: Mapping[str, str]) -> Hashable:
+        return reads["a"]
+
+    @classmethod
+    def run_together(cls, runs: Sequence[Run]) -> list[Exception | None]:
+        texts = [str(getattr(one.step, "text")) for one in runs]  # noqa: B009
+        if "crash" in texts:
+            raise IndexError("who would have thought")
+        for one, text in zip(runs, texts, strict=True):
+            (one.out / "text").write_text((one.given["a"] / "text").read_text() + text)
+        with Path(str(getattr(runs[0].step, "log"))).open("a") as file:  # noqa: B009
+            file.write(" ".join(texts) + "\n")
+        return [StepFailed("no luck") if text == "no" else None for text in texts]

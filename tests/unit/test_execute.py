@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from stepping import Constant, Crash, Die, Fail, Full, Promise, Write
+from stepping import Constant, Crash, Die, Fail, Full, Gather, Promise, Write
 
 from zoo.context import Context, Progress
 from zoo.engine.action import Action
@@ -197,3 +197,40 @@ def test_a_run_that_is_killed_at_any_step_is_carried_on_by_the_next(victim: str,
     artifact = outcomes["third"].artifact
     assert artifact and (artifact.path / "text").read_text() == "firstsecondthird"
     assert not list(store.working.iterdir()), "the dead process's work is still there"
+
+
+def company(log: Path, *texts: str, read: str = "a") -> list[Action]:
+    first = Action("a", Write(text="a"))
+    return [first, *(Action(text, Gather(text=text, log=str(log)), {"a": read}) for text in texts)]
+
+
+def test_steps_of_one_company_are_run_in_one_pass_and_each_is_published(store: Store, context: Context, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    outcomes = execute(company(log, "b", "c", "d"), store, context)
+    assert log.read_text() == "b c d\n"
+    assert [outcome.state for outcome in outcomes.values()] == ["made"] * 4
+    assert {id: (found.artifact.path / "text").read_text() for id, found in outcomes.items() if found.artifact} == {
+        "a": "a", "b": "ab", "c": "ac", "d": "ad",
+    }  # fmt: skip
+    assert {outcome.state for outcome in execute(company(log, "b", "c", "d"), store, context).values()} == {"known"}
+    assert log.read_text() == "b c d\n"
+
+
+def test_what_is_known_of_a_company_is_not_run_again(store: Store, context: Context, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    execute(company(log, "b"), store, context)
+    outcomes = execute(company(log, "b", "c", "d"), store, context)
+    assert log.read_text() == "b\nc d\n"
+    assert [outcome.state for outcome in outcomes.values()] == ["known", "known", "made", "made"]
+
+
+def test_a_failure_in_a_company_is_no_failure_of_the_others(store: Store, context: Context, tmp_path: Path) -> None:
+    outcomes = execute(company(tmp_path / "log", "b", "no", "d"), store, context)
+    assert {id: outcome.state for id, outcome in outcomes.items()} == {"a": "made", "b": "made", "no": "failed", "d": "made"}
+    assert isinstance(outcomes["no"].error, StepFailed)
+
+
+def test_a_pass_that_fails_fails_for_all_and_leaves_nothing(store: Store, context: Context, tmp_path: Path) -> None:
+    outcomes = execute(company(tmp_path / "log", "b", "crash", "d"), store, context)
+    assert {id: outcome.state for id, outcome in outcomes.items()} == {"a": "made", "b": "failed", "crash": "failed", "d": "failed"}
+    assert isinstance(outcomes["b"].error, Bug) and not list(store.working.iterdir())

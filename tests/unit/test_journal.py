@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.engine.store import Store
+from zoo.engine.store import Done, Store
 from zoo.journal import Journal
 
 VALUES = st.recursive(
@@ -51,36 +51,24 @@ def test_a_line_longer_than_what_is_looked_at_at_once_is_found(tmp_path: Path) -
     assert list(journal) == [(1, "first"), (2, "again")]
 
 
-def test_what_a_stopped_process_left_is_taken_over_by_the_next_and_goes_when_the_work_is_done(tmp_path: Path) -> None:
+def test_what_a_stopped_process_left_is_taken_over_by_the_next_and_goes_when_the_work_is_recorded(tmp_path: Path) -> None:
     store = Store(tmp_path)
     gone = tmp_path / "partial" / "key-999999999"
     gone.mkdir(parents=True)
     (gone / "half").write_text("half")
     (tmp_path / "partial" / "other-999999999").mkdir()
-    with store.resumed("key") as mine:
-        assert (mine / "half").read_text() == "half"
-        assert not gone.exists()
+    mine = store.resumed("key")
+    assert (mine / "half").read_text() == "half"
+    assert not gone.exists()
+    assert (store.resumed("key") / "half").read_text() == "half"
+    store.record("key", Done(id="a", step={}, inputs={}, tools={}, seconds=0, artifact="0"))
     assert [path.name for path in store.partial.iterdir()] == ["other-999999999"]
-    assert store.collect([]) == (1, 0)
+    assert store.collect(["key"]) == (1, 0)
     assert not any(store.partial.iterdir())
-
-
-def test_what_was_done_stays_where_the_work_stops(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    try:
-        with store.resumed("key") as mine:
-            mine.mkdir(parents=True)
-            (mine / "half").write_text("half")
-            raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        pass
-    with store.resumed("key") as mine:
-        assert (mine / "half").read_text() == "half"
 
 
 def test_what_another_process_is_at_is_left_to_it(tmp_path: Path) -> None:
     theirs = tmp_path / "partial" / "key-1"  # process 1 is always there
     theirs.mkdir(parents=True)
-    with Store(tmp_path).resumed("key") as mine:
-        assert not mine.exists()
+    assert not Store(tmp_path).resumed("key").exists()
     assert theirs.is_dir()

@@ -22,6 +22,7 @@ from zoo.recipe.origin import of_file
 from zoo.recipe.overlaps import shared
 from zoo.sources import LocalFile, Source
 from zoo.sources.local import LocalFileEntry
+from zoo.steps.accuracy import MeasureAccuracy
 from zoo.weights import OnnxReader, OpenVinoReader, PthReader, Reader
 
 
@@ -115,7 +116,7 @@ def usable(session: Session, recipe: AnyRecipe) -> list[str]:
 
 def measures(action: Action) -> bool:
     """Whether an action is what `--again` of `eval` and `bench` asks for: measuring, and not what has to be there before."""
-    return action.step.exclusive
+    return action.step.exclusive or isinstance(action.step, MeasureAccuracy)
 
 
 def own_file(recipe: Recipe, weights: str) -> Source:

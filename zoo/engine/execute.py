@@ -6,9 +6,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -21,6 +20,7 @@ from zoo.engine.store import Artifact, Done, Store
 from zoo.errors import Bug, Cancelled, StepFailed, ZooError
 from zoo.machine import versions
 from zoo.record import canonical
+from zoo.steps.step import Run
 
 State = Literal["made", "known", "failed", "blocked"]
 
@@ -62,7 +62,7 @@ def execute(
     code = code or Code(store.cache)
     outcomes: dict[str, Outcome] = {}
     waiting: list[Action] = []
-    running: dict[Future[Outcome], Action] = {}
+    running: dict[Future[list[Outcome]], Action] = {}
 
     def settle(outcome: Outcome) -> None:
         outcomes[outcome.action.id] = outcome
@@ -86,6 +86,8 @@ def execute(
                 for action in list(_ready(waiting, outcomes)):
                     if stopping():
                         break
+                    if action not in waiting:
+                        continue  # it went with another one
                     blocker = next((outcomes[i] for i in action.reads.values() if outcomes[i].artifact is None), None)
                     if blocker:
                         waiting.remove(action)
@@ -94,16 +96,19 @@ def execute(
                     alone = action.step.exclusive
                     if len(running) >= jobs or (alone and running) or any(a.step.exclusive for a in running.values()):
                         continue
-                    waiting.remove(action)
-                    inputs = {role: outcomes[source] for role, source in action.reads.items()}
-                    running[pool.submit(_carry_out, action, inputs, store, context, code, again(action))] = action
+                    company = _company(action, waiting, outcomes)
+                    for one in company:
+                        waiting.remove(one)
+                    made = {id: outcomes[id].artifact for one in company for id in one.reads.values()}
+                    running[pool.submit(_carry_out, company, made, store, context, code, again)] = action
                 if not running:
                     if stopping():
                         break
                     continue
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     del running[future]
-                    settle(future.result())
+                    for outcome in future.result():
+                        settle(outcome)
         except BaseException:
             # ^C or a bug: every step must notice before the pool may be left
             context.cancelled.set()
@@ -176,44 +181,93 @@ def _ready(waiting: Sequence[Action], outcomes: Mapping[str, Outcome]) -> Iterat
             yield action
 
 
-def _carry_out(action: Action, inputs: Mapping[str, Outcome], store: Store, context: Context, code: Code, again: bool) -> Outcome:
-    started = time.monotonic()
-    found = {role: outcome.artifact for role, outcome in inputs.items() if outcome.artifact}
-    digests = {role: artifact.digest for role, artifact in found.items()}
-    context = context.within(action.id)
-    try:
-        name = key(action, digests, code, context)
-        known = None if again else store.find(name)
-        if known:
-            state: State = "known"
-            artifact, seconds = known[1], known[0].seconds
-        else:
-            state = "made"
-            with store.resumed(name) as partial:
-                artifact = _make(action, {role: a.path for role, a in found.items()}, store, replace(context, partial=partial))
-                seconds = time.monotonic() - started
-                step = msgspec.json.decode(canonical(action.step))
-                tools = dict(versions(action.step.tools()))
-                store.record(name, Done(id=action.id, step=step, inputs=digests, tools=tools, seconds=seconds, artifact=artifact.digest))
-        verdict = action.step.verdict(artifact.path)
-    except Cancelled as error:
-        return Outcome(action, "failed", error=error)
-    except ZooError as error:
-        return Outcome(action, "failed", seconds=time.monotonic() - started, error=error)
-    except OSError as error:
-        failure = StepFailed(
-            f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""), "is the disk full, or a file gone?"
+def _company(action: Action, waiting: Sequence[Action], outcomes: Mapping[str, Outcome]) -> list[Action]:
+    """`action` first, and those that had better be run with it and can be run now."""
+    common = action.step.company(action.reads)
+    if common is None:
+        return [action]
+
+    def along(other: Action) -> bool:
+        return (
+            other is not action
+            and type(other.step) is type(action.step)
+            and all(source in outcomes and outcomes[source].artifact for source in other.reads.values())
+            and other.step.company(other.reads) == common
         )
-        return Outcome(action, "failed", seconds=time.monotonic() - started, error=failure)
-    except Exception:  # the boundary: whatever a step's tools raise must not take the other steps with it
-        return Outcome(action, "failed", seconds=time.monotonic() - started, error=Bug(traceback.format_exc(), "please report this"))
-    return Outcome(action, state, name, artifact, seconds, verdict=verdict)
+
+    return [action, *(other for other in waiting if along(other))]
 
 
-def _make(action: Action, given: Mapping[str, Path], store: Store, context: Context) -> Artifact:
-    context.report("started")
-    with store.workplace() as place:
-        out = place / "out"
-        out.mkdir()
-        action.step.run(given, out, context)
-        return store.publish(out)
+def _carry_out(
+    company: Sequence[Action],
+    made: Mapping[str, Artifact | None],
+    store: Store,
+    context: Context,
+    code: Code,
+    again: Callable[[Action], bool],
+) -> list[Outcome]:
+    """Carry out actions of one kind in one pass. `made`: by id, what they read."""
+    outcomes: dict[str, Outcome] = {}
+    todo: list[tuple[Action, str, Context]] = []
+    for action in company:
+        try:
+            name = key(action, {role: found.digest for role, found in _read(action, made).items()}, code, context)
+            known = None if again(action) else store.find(name)
+            if known:
+                verdict = action.step.verdict(known[1].path)
+                outcomes[action.id] = Outcome(action, "known", name, known[1], known[0].seconds, verdict=verdict)
+            else:
+                todo.append((action, name, context.within(action.id)))
+        except Exception as error:  # the boundary, as below
+            outcomes[action.id] = Outcome(action, "failed", error=_told(error))
+    if todo:
+        outcomes |= {outcome.action.id: outcome for outcome in _make(todo, made, store)}
+    return [outcomes[action.id] for action in company]
+
+
+def _make(todo: Sequence[tuple[Action, str, Context]], made: Mapping[str, Artifact | None], store: Store) -> list[Outcome]:
+    """Run the steps of actions with their keys, and publish what comes out."""
+    started = time.monotonic()
+    outcomes: list[Outcome] = []
+    with ExitStack() as stack:
+        try:
+            runs = []
+            for number, (action, name, context) in enumerate(todo):
+                context.report("started" if not number else f"in one pass with {todo[0][0].id}")
+                own = replace(context, partial=store.resumed(name))
+                out = stack.enter_context(store.workplace()) / "out"
+                out.mkdir()
+                given = {role: found.path for role, found in _read(action, made).items()}
+                runs.append(Run(action.step, given, out, own))
+            raised = type(runs[0].step).run_together(runs)
+        except Exception as error:  # the boundary: whatever a step's tools raise must not take the other steps with it
+            return [Outcome(action, "failed", seconds=time.monotonic() - started, error=_told(error)) for action, _, _ in todo]
+        seconds = (time.monotonic() - started) / len(runs)
+        for (action, name, _), one, failed in zip(todo, runs, raised, strict=True):
+            try:
+                if failed:
+                    raise failed
+                artifact = store.publish(one.out)
+                step, tools = msgspec.json.decode(canonical(one.step)), dict(versions(one.step.tools()))
+                digests = {role: found.digest for role, found in _read(action, made).items()}
+                store.record(name, Done(id=action.id, step=step, inputs=digests, tools=tools, seconds=seconds, artifact=artifact.digest))
+                outcomes.append(Outcome(action, "made", name, artifact, seconds, verdict=one.step.verdict(artifact.path)))
+            except Exception as error:
+                outcomes.append(Outcome(action, "failed", seconds=seconds, error=_told(error)))
+    return outcomes
+
+
+def _read(action: Action, made: Mapping[str, Artifact | None]) -> dict[str, Artifact]:
+    """By role, what an action reads."""
+    found = {role: made[source] for role, source in action.reads.items()}
+    return {role: artifact for role, artifact in found.items() if artifact}
+
+
+def _told(error: Exception) -> ZooError:
+    """An exception as the run tells it."""
+    if isinstance(error, ZooError):
+        return error
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        return StepFailed(f"{error.strerror or error}{where}", "is the disk full, or a file gone?")
+    return Bug("".join(traceback.format_exception(error)), "please report this")

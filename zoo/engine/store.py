@@ -77,17 +77,18 @@ class Store:
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
-    @contextmanager
-    def resumed(self, key: str) -> Iterator[Path]:
+    def resumed(self, key: str) -> Path:
         """A folder (it may not be there yet) for what has been done so far of the action `key`. It stays where the work is
-        stopped, and holds what a process that was stopped has left there; it goes when the work is done."""
-        mine = self.partial / f"{key}-{os.getpid()}"
+        stopped, and holds what a process that was stopped has left there; it goes when the work is recorded."""
+        mine = self._partial(key)
         left = [path for path in self._stopped(f"{key}-*") if path != mine]
         if left and not mine.exists():
             with suppress(OSError):  # another process took it over first: this one begins anew
                 left[0].rename(mine)
-        yield mine
-        shutil.rmtree(mine, ignore_errors=True)
+        return mine
+
+    def _partial(self, key: str) -> Path:
+        return self.partial / f"{key}-{os.getpid()}"
 
     def _stopped(self, pattern: str) -> list[Path]:
         """What processes that are gone have left in `partial`."""
@@ -123,6 +124,7 @@ class Store:
             # made in the workplace, so that nothing of a killed process stays among the records
             write_bytes(place / "done.json", canonical(done))
             (place / "done.json").replace(self.actions / f"{key}.json")
+        shutil.rmtree(self._partial(key), ignore_errors=True)
 
     def sweep(self) -> None:
         """Remove what dead processes left in `working`."""

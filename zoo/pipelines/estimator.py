@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -170,6 +170,11 @@ class Estimator(OneNetwork):
         looked = self.look(images, watch)
         with watch.stage(self._stage("decoding")):
             return [self.read(views) for views in looked]
+
+    @property
+    def looks(self) -> Hashable:
+        """How it shows images to the network: two of equal looks that stand on the same network are told the same by it."""
+        return self.preprocess, self.scales, self.turns
 
     def look(self, images: Sequence[Image], watch: Stopwatch | None = None) -> list[list[View]]:
         """What the network says of each image: a view for each of `scales` and `turns`. Raises ZooError as `many` does."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from zoo.backends import Backend
+from zoo.backends.runner import Runner
 from zoo.context import Context
 from zoo.pipelines import Pipeline
 from zoo.pipelines.crops import CropEstimator
@@ -45,9 +46,12 @@ class Part(Record, frozen=True, kw_only=True):
         return isinstance(self.fit, Box)
 
     def open(self, folder: Path, context: Context, *, name: str = "", batch: int = 1, streams: int = 1) -> PoseModel:
-        """Open the compiled model in `folder` for so many callers at once; mean, deviation and colour are those that travel with it."""
+        """Open the compiled model in `folder` for so many callers at once."""
+        return self.around(self.backend.open(folder, threads=context.threads, streams=streams), folder, name=name, batch=batch)
+
+    def around(self, runner: Runner, folder: Path, *, name: str = "", batch: int = 1) -> PoseModel:
+        """What comes before and after the opened model; mean, deviation and colour are those that travel with it in `folder`."""
         ready = preprocess(folder).with_fit(self.fit, self.order)
-        runner = self.backend.open(folder, threads=context.threads, streams=streams)
         if self.of_boxes:
             return CropEstimator(runner, ready, self.decode, self.people, self.flip, self.turns, batch, name)
         return Estimator(runner, ready, self.decode, self.scales, self.turns, batch, name)
@@ -87,10 +91,23 @@ def open_model(
     """Open a compiled network (`parts` holds one, alone) or a pipeline (role -> part; each lies in the folder of its role), for
     `streams` callers at once."""
     with ExitStack() as opened:
-        estimators = {}
-        for role, part in parts.items():
-            estimators[role] = part.open(compiled / role, context, name=role, batch=batch, streams=streams)
-            opened.callback(estimators[role].close)
-        model = pipeline.joined(estimators) if pipeline else estimators[ALONE]
-        opened.pop_all()
+        runners = opened_all(compiled, parts, context, opened, streams)
+        model = joined(compiled, parts, pipeline, runners, batch=batch)
+        opened.pop_all()  # the model closes them
     return model
+
+
+def opened_all(compiled: Path, parts: Mapping[str, Part], context: Context, opened: ExitStack, streams: int) -> dict[str, Runner]:
+    """The networks of `parts`, open for so many callers at once; `opened` closes them."""
+    return {
+        role: opened.enter_context(part.backend.open(compiled / role, threads=context.threads, streams=streams))
+        for role, part in parts.items()
+    }
+
+
+def joined(
+    compiled: Path, parts: Mapping[str, Part], pipeline: Pipeline | None, runners: Mapping[str, Runner], *, batch: int = 1
+) -> PoseModel:
+    """A network or a pipeline of models that are open."""
+    estimators = {role: part.around(runners[role], compiled / role, name=role, batch=batch) for role, part in parts.items()}
+    return pipeline.joined(estimators) if pipeline else estimators[ALONE]

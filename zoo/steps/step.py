@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +25,24 @@ class Step(Choice, frozen=True, kw_only=True):
         """Read the artifacts in `given` (role -> folder), write the new one into the empty folder `out`."""
         raise TypeError(f"{type(self).__name__} does not say how it runs")
 
+    def company(self, reads: Mapping[str, str]) -> Hashable:
+        """What a step has in common with others of its kind that had better be run with it, in one pass: those of equal companies
+        are. `reads`: role -> the action that it reads. None: it is run by itself."""
+        return None
+
+    @classmethod
+    def run_together(cls, runs: Sequence[Run]) -> list[Exception | None]:
+        """Run the steps of one company; what each raised. A failure of one is no failure of the others."""
+        raised: list[Exception | None] = []
+        for one in runs:
+            try:
+                one.step.run(one.given, one.out, one.context)
+            except Exception as error:  # told to the engine, which knows what becomes of it
+                raised.append(error)
+            else:
+                raised.append(None)
+        return raised
+
     def tools(self) -> tuple[str, ...]:
         """The distributions whose versions change the outcome."""
         return ()
@@ -39,3 +58,13 @@ class Step(Choice, frozen=True, kw_only=True):
     def verdict(self, artifact: Path) -> str:
         """What the finished artifact fails to keep of the recipe's promises; "" if it keeps them all."""
         return ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A step about to be run, with what `Step.run` is given."""
+
+    step: Step
+    given: Mapping[str, Path]
+    out: Path
+    context: Context
