@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
+from zoo.large import read_large
 
 Part = Literal["person", "hands", "image"]
 
@@ -68,7 +69,7 @@ def content(path: Path, image_ids: Sequence[int]) -> Content:
     if not asked:
         raise StepFailed("there are no images to score", "check --limit, and the bad images that were left out")
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=_File)
+        file = msgspec.json.decode(read_large(path), type=_File)
         chosen = [one for one in file.annotations if msgspec.json.decode(one, type=_Of).image_id in asked]
     except OSError as error:
         raise StepFailed(f"{path}: {error.strerror}") from error
@@ -83,7 +84,7 @@ def content(path: Path, image_ids: Sequence[int]) -> Content:
 def _unread(path: Path, error: msgspec.DecodeError) -> StepFailed:
     """The failure of a file that is no JSON, or not what COCO's layout has: that shows first where both are so."""
     try:
-        msgspec.json.decode(path.read_bytes())
+        msgspec.json.decode(read_large(path))
     except msgspec.DecodeError as fault:
         return StepFailed(f"{path} is not JSON: {fault}")
     return not_coco(path, error)

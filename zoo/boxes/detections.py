@@ -16,6 +16,7 @@ from zoo.datasets.coco import Coco
 from zoo.datasets.images import Images
 from zoo.errors import StepFailed
 from zoo.files import Digests
+from zoo.large import read_large
 from zoo.pose.coco_results import PERSON
 from zoo.pose.keypoints import Poses
 from zoo.record import Choice
@@ -74,7 +75,7 @@ def boxes_in(path: Path, images: Images, least: float, most: int | None = None) 
 
     Raises StepFailed where it cannot be read or is no such file."""
     try:
-        entries = msgspec.json.decode(path.read_bytes(), type=list[_Detection])
+        entries = msgspec.json.decode(read_large(path), type=list[_Detection])
     except OSError as error:
         raise StepFailed(f"{path}: {error.strerror}") from error
     except msgspec.DecodeError as error:

@@ -12,6 +12,7 @@ from msgspec import Meta
 from zoo.context import Context
 from zoo.datasets.images import BadAnnotations, DatasetBase, Images, Sample
 from zoo.errors import StepFailed
+from zoo.large import read_large
 
 
 class Coco(DatasetBase, frozen=True, kw_only=True, tag="coco"):
@@ -77,7 +78,7 @@ def annotated(folder: Path, file: Path) -> Images:
     Raises `BadAnnotations` where it is no JSON, lacks what it must have, or contradicts itself."""
     hint = "expected COCO's keypoint annotations: images (id, file_name), annotations (id, image_id, ...), categories"
     try:
-        content = msgspec.json.decode(file.read_bytes(), type=_File)
+        content = msgspec.json.decode(read_large(file), type=_File)
     except OSError as error:
         raise BadAnnotations(f"{file}: {error.strerror}") from error
     except msgspec.ValidationError as error:
