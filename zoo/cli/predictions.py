@@ -136,7 +136,7 @@ class Writer:
 
             done = 0
             context.report("finding people", done, len(samples), "images")
-            with closing(streamed(chunks, serving, tried, context=context, weight=len, named=_called)) as results:
+            with closing(streamed(chunks, serving, tried, context=context, weight=len, named=called_together)) as results:
                 for chunk, written in zip(chunks, results, strict=True):
                     together += written.predictions
                     for name, error in written.bad:
@@ -199,10 +199,6 @@ class Writer:
                     yield from self._found(model, [one], bad)
             return
         yield from ((sample, image, poses) for (sample, image), poses in zip(pending, several, strict=True))
-
-
-def _called(chunk: Sequence[Sample]) -> str:
-    return chunk[0].name if len(chunk) == 1 else f"{chunk[0].name} or one of the {len(chunk) - 1} after it"
 
 
 def names(samples: Sequence[Sample]) -> dict[str, str]:

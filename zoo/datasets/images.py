@@ -53,6 +53,11 @@ class Sample:
     name: str
 
 
+def called_together(chunk: Sequence[Sample]) -> str:
+    """How several images that are looked at together are called."""
+    return chunk[0].name if len(chunk) == 1 else f"{chunk[0].name} or one of the {len(chunk) - 1} after it"
+
+
 @dataclass(frozen=True)
 class Images:
     """The images of a dataset, in the order of their ids, and their annotations where there are any."""

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.context import Context
-from zoo.datasets.images import BadImage, Images, Sample
-from zoo.errors import Cancelled, MissingTool, StepFailed, ZooError
+from zoo.datasets.images import BadImage, Images, Sample, called_together
+from zoo.errors import Cancelled, ZooError
+from zoo.faults import naming
 from zoo.journal import Journal
 from zoo.pipelines import Pipeline
 from zoo.pipelines.estimator import Estimator, Image, PoseModel
@@ -60,8 +61,8 @@ class Opened:
 def find(compiled: Path, images: Images, ways: Sequence[Way], context: Context, *, what: str, skip: bool) -> None:
     """Write into the journal of each way what it finds on each image.
 
-    A way that fails on an image is given up, with an error that names the image, and the others go on. `skip`: an image that cannot
-    be read, or on which a way fails, is passed over instead. Raises BadImage where an image cannot be read, and Cancelled."""
+    A way that fails on an image is given up (`Way.error`) and the others go on; where an image cannot be read, all are. `skip`: such
+    images are passed over instead. Raises Cancelled."""
     left = [sample for sample in images.samples if any(sample.id not in way.known for way in ways)]
     together, total = images_together(ways[0].parts), len(images.samples)
     chunks = [left[start : start + together] for start in range(0, len(left), together)]
@@ -76,7 +77,8 @@ def find(compiled: Path, images: Images, ways: Sequence[Way], context: Context, 
             models = opened(layout).models
             return lambda chunk: _found(ways, models, images, chunk, skip)
 
-        results = streamed(chunks, serving, layouts_of(ways[0].parts, context), context=context, told=settled.append, weight=len)
+        tried = layouts_of(ways[0].parts, context)
+        results = streamed(chunks, serving, tried, context=context, told=settled.append, weight=len, named=called_together)
         done = total - len(left)
         context.report(what, done, total, "images")
         with closing(results):
@@ -103,18 +105,18 @@ def _found(
     for sample in chunk:
         try:
             read[sample.id] = images.read(sample)
-        except BadImage:
+        except BadImage as error:
             if not skip:
-                raise
+                return [error] * len(ways)
     seen: Seen = {}
     found: list[dict[int, Found | None] | Exception] = []
     for way, model in zip(ways, models, strict=True):
         new = [] if way.error else [sample for sample in chunk if sample.id not in way.known]
         try:
             judged = _judged(way, model, {sample.name: (sample.id, read[sample.id]) for sample in new if sample.id in read}, seen, skip)
-        except (Cancelled, MissingTool):
-            raise
-        except Exception as error:  # of one way: the others go on, and whoever takes the results tells it
+        except ZooError as error:  # of one way: the others go on, and whoever takes the results tells it
+            if isinstance(error, Cancelled):
+                raise
             found.append(error)
         else:
             found.append({sample.id: judged.get(sample.id) for sample in new})
@@ -126,7 +128,7 @@ def _judged(way: Way, model: PoseModel, images: Mapping[str, tuple[int, Image]],
     try:
         poses = _poses(way, model, dict(images.values()), seen)
         return {id: way.judged(one, model.skeleton.name, id) for (id, _), one in zip(images.values(), poses, strict=True)}
-    except (Cancelled, MissingTool):
+    except Cancelled:
         raise
     except Exception as error:  # whatever a decoder raises
         if len(images) > 1:
@@ -135,10 +137,7 @@ def _judged(way: Way, model: PoseModel, images: Mapping[str, tuple[int, Image]],
         if skip:
             return {}
         (name,) = images
-        if isinstance(error, ZooError):
-            raise StepFailed(f"{name}: {error.message}", error.hint) from error
-        error.add_note(f"on the image {name}; --skip-bad-images goes on without it")
-        raise
+        raise naming(error, name) from error
 
 
 def _poses(way: Way, model: PoseModel, images: Mapping[int, Image], seen: Seen) -> list[Poses]:
