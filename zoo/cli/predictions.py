@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.context import Context
-from zoo.datasets.images import BadImage, Images, Sample
+from zoo.datasets.images import BadImage, Images, Sample, called_together
 from zoo.errors import Bug, Cancelled, StepFailed, UsageError, ZooError
 from zoo.faults import naming, reason
 from zoo.files import write_bytes
