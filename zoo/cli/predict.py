@@ -80,7 +80,8 @@ def command(
 
     PATHs are images or folders of images, with the folders in them (links to folders are not followed). RECIPE is of one
     network or of several, such as a body and its hands; what is not built yet is built first. An image that cannot be
-    read or run is reported and passed over: the exit code is 1 then. Every file is written whole or not at all.
+    read or run is reported and passed over: the exit code is 1 then. Every file is written whole or not at all. A run that was
+    stopped, by ^C or otherwise, is gone on with by the same command.
 
     \b
     In FOLDER, of an image sub/a.jpg of a folder that was named:
@@ -101,15 +102,19 @@ def command(
       zoo predict openpose_mobilenet photos/ --save out --no-draw
       zoo predict openpose_mobilenet_landmark a.jpg b.jpg --save out --format json --format openpose
     """
+    from dataclasses import replace
     from pathlib import Path
 
     from zoo.cli.console import counted
     from zoo.cli.predictions import FOLDER, Writer, gathered
+    from zoo.cli.resuming import Task
     from zoo.cli.running import chosen_target, made, parts_in
     from zoo.cli.session import Session, exit_code, relative
-    from zoo.errors import Bug, Findings
+    from zoo.engine.code import Code
+    from zoo.errors import Bug, Cancelled, Findings
     from zoo.recipe.composite import parts_of
     from zoo.recipe.model import Recipe
+    from zoo.record import fingerprint
     from zoo.steps.part import layouts_of
 
     session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
@@ -131,12 +136,28 @@ def command(
     ready = made(session, recipe, chosen, parts, weights=weights, rehearse=rehearse)
     if isinstance(ready, list):
         return exit_code(ready)
-    with session.telling(f"{recipe.name}/{chosen}") as context:
+    task = Task(
+        compiled=ready.folder.name,
+        parts=parts,
+        pipeline=ready.pipeline,
+        formats=tuple(formats),
+        draw=pictures,
+        threshold=shown,
+        folder=str(writer.folder.resolve()),
+    )
+    key = fingerprint([task, Code(session.store.cache).digest(task)])
+    try:
+        with session.store.resumed(key) as partial, session.telling(f"{recipe.name}/{chosen}") as told:
+            context = replace(told, partial=partial)
 
-        def opening(layout: Layout) -> PoseModel:
-            return ready.open(context, batch, layout.streams)
+            def opening(layout: Layout) -> PoseModel:
+                return ready.open(context, batch, layout.streams)
 
-        writer.write_all(opening, layouts_of(parts, context), inputs, batch, context)
+            writer.write_all(opening, layouts_of(parts, context), inputs, batch, context)
+    except Cancelled as error:
+        raise Cancelled(error.message, f"the same command goes on with the {counted(writer.left, 'image')} that are left") from error
+    if writer.known:
+        click.echo(f"{counted(writer.known, 'image')} had been done by a run that was stopped", err=True)
     if ready.rehearsal:
         click.echo("a rehearsal: the weights are seeded, what was found means nothing", err=True)
     for file, reason in writer.bad:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zoo.cli.resuming import Found, state
 from zoo.context import Context
 from zoo.datasets.images import BadImage, Images, Sample, called_together
 from zoo.errors import Bug, Cancelled, StepFailed, UsageError, ZooError
@@ -76,7 +77,8 @@ def _images(path: Path) -> Iterator[tuple[Path, str]]:
 class Written(NamedTuple):
     """What became of a few images."""
 
-    predictions: list[Prediction]
+    predictions: list[tuple[str, Prediction]]
+    """Each with the state of its file before that was read."""
     bad: list[tuple[str, Exception]]
 
 
@@ -97,6 +99,12 @@ class Writer:
     """End at the first such image."""
     bugs: int = 0
     """How many of them failed as nobody foresaw."""
+    known: int = 0
+    """The images that a run before this one had done."""
+    left: int = 0
+    """The images that are not done."""
+    _reading: dict[str, str] = field(default_factory=dict)
+    """Of those that are in hand together, by the first, the one that is being read."""
 
     @property
     def places(self) -> list[str]:
@@ -117,15 +125,20 @@ class Writer:
         self, opening: Callable[[Layout], PoseModel], tried: Sequence[Layout], samples: Sequence[Sample], batch: int, context: Context
     ) -> None:
         """Run the model that `opening` gives over the images, in the fastest of the layouts `tried`, and write everything. An image
-        that cannot be read or run is noted in `bad`, or raised with its name where `fail_fast`.
+        that cannot be read or run is noted in `bad`, or raised with its name where `fail_fast`. What a run that was stopped has
+        left in the context's `partial` is gone on with.
 
         Raises Cancelled where the run is stopped: what is there is whole. Raises ZooError before anything is run where a format
         cannot say the model's poses."""
         images, called = Images(tuple(samples)), names(samples)
-        together: list[Prediction] = []
+        together = [name for name in self.formats if FORMATS[name].TOGETHER]
         size = batch * ALIKE if batch > 1 else 1
-        chunks = [samples[start : start + size] for start in range(0, len(samples), size)]
-        with Reopened(opening) as opened:
+        with Found(context.partial) as journal, Reopened(opening) as opened:
+            found = {name: one for name, one in journal.of(samples).items() if self._there(called[name])}
+            self.known, self.people = len(found), sum(len(one.poses) for one in found.values())
+            undone = [sample for sample in samples if sample.name not in found]
+            chunks = [undone[start : start + size] for start in range(0, len(undone), size)]
+            self.left = len(undone)
             model = opened(tried[0])
             for name in self.formats:
                 FORMATS[name].write([Prediction("none", (1, 1), model.skeleton.name, nobody(model))])
@@ -134,44 +147,60 @@ class Writer:
                 model = opened(layout)
                 return lambda chunk: self._write(model, images, chunk, called)
 
-            done = 0
-            context.report("finding people", done, len(samples), "images")
-            with closing(streamed(chunks, serving, tried, context=context, weight=len, named=called_together)) as results:
+            context.report("finding people", self.known, len(samples), "images")
+            with closing(streamed(chunks, serving, tried, context=context, weight=len, named=self._called)) as results:
                 for chunk, written in zip(chunks, results, strict=True):
-                    together += written.predictions
                     for name, error in written.bad:
                         if self.fail_fast:
                             raise naming(error, name)
                         self.bad.append((name, reason(error)))
                         self.bugs += not isinstance(error, ZooError) or isinstance(error, Bug)
-                    self.people += sum(len(one.poses) for one in written.predictions)
-                    done += len(chunk)
-                    context.report("finding people", done, len(samples), "images")
-        for name in self.formats:
-            if FORMATS[name].TOGETHER:
-                self._put(f"predictions{FORMATS[name].SUFFIX}", FORMATS[name].write(together).encode())
+                    for then, prediction in written.predictions:
+                        journal.add(then, prediction)
+                        self.people += len(prediction.poses)
+                        if together:
+                            found[prediction.image] = prediction
+                    self.left -= len(chunk)
+                    context.report("finding people", len(samples) - self.left, len(samples), "images")
+        everyone = [found[sample.name] for sample in samples if sample.name in found]
+        for name in together:
+            self._put(f"predictions{FORMATS[name].SUFFIX}", FORMATS[name].write(everyone).encode())
 
     def _write(self, model: PoseModel, images: Images, chunk: Sequence[Sample], called: dict[str, str]) -> Written:
         """The files of single images; called by several threads at once, with different images."""
         pending: list[tuple[Sample, Image]] = []
         written = Written([], [])
+        states = {}
         for sample in chunk:
+            states[sample.name], self._reading[chunk[0].name] = state(sample.path), sample.name
             try:
                 pending.append((sample, images.read(sample)))
             except BadImage as error:
                 written.bad.append((sample.name, error))
+        del self._reading[chunk[0].name]
         for sample, image, poses in self._found(model, pending, written.bad):
             prediction = Prediction(sample.name, (image.shape[1], image.shape[0]), model.skeleton.name, poses)
-            written.predictions.append(prediction)
-            for name in self.formats:
-                if not FORMATS[name].TOGETHER:
-                    self._put(f"{name}/{called[sample.name]}{FORMATS[name].SUFFIX}", FORMATS[name].write([prediction]).encode())
+            written.predictions.append((states[sample.name], prediction))
+            for name, place in self._single(called[sample.name]).items():
+                self._put(place, FORMATS[name].write([prediction]).encode())
             if self.draw:
                 if picture := drawn(image, poses, model, self.threshold):
-                    self._put(f"{DRAWN}/{called[sample.name]}.jpg", picture)
+                    self._put(_picture(called[sample.name]), picture)
                 else:
                     written.bad.append((sample.name, StepFailed("it is not drawn: no JPEG is so wide or high")))
         return written
+
+    def _called(self, chunk: Sequence[Sample]) -> str:
+        return self._reading.get(chunk[0].name) or called_together(chunk)
+
+    def _single(self, called: str) -> dict[str, str]:
+        """Format -> the file of an image that is `called` so, for formats that give each a file."""
+        return {name: f"{name}/{called}{FORMATS[name].SUFFIX}" for name in self.formats if not FORMATS[name].TOGETHER}
+
+    def _there(self, called: str) -> bool:
+        """Whether all files of an image that is `called` so are there."""
+        wanted = [*self._single(called).values(), *([_picture(called)] if self.draw else [])]
+        return all((self.folder / place).is_file() for place in wanted)
 
     def _put(self, name: str, data: bytes) -> None:
         """One file, whole or not at all. Raises StepFailed where there is no room, or the folder has gone."""
@@ -199,6 +228,10 @@ class Writer:
                     yield from self._found(model, [one], bad)
             return
         yield from ((sample, image, poses) for (sample, image), poses in zip(pending, several, strict=True))
+
+
+def _picture(called: str) -> str:
+    return f"{DRAWN}/{called}.jpg"
 
 
 def names(samples: Sequence[Sample]) -> dict[str, str]:

@@ -29,8 +29,9 @@ class Teller:
         self._live = Live(console=self._console, transient=True, refresh_per_second=4) if self._console.is_terminal and not quiet else None
         self._path = log
         self._lines: list[str] = []
-        self._news: dict[str, tuple[Progress, float]] = {}
-        self._work: dict[str, dict[str, tuple[Progress, float]]] = {}  # each kind of work has a speed of its own
+        # the newest of an action, when that work began, and how much of it was done then
+        self._news: dict[str, tuple[Progress, float, float]] = {}
+        self._work: dict[str, dict[str, tuple[Progress, float, float]]] = {}  # each kind of work has a speed of its own
         self._said: dict[str, float] = {}
         self._lock = threading.Lock()
         self._verbose = verbose
@@ -51,17 +52,17 @@ class Teller:
         now = time.monotonic()
         with self._lock:
             work = self._work.setdefault(news.action, {})
-            before, started = work.get(news.what, (news, now))
+            before, started, begun = work.get(news.what, (news, now, news.done))
             if news.done < before.done:
-                started = now  # the same a second time
+                started, begun = now, news.done  # the same a second time
             elif news.total is None:
                 news = replace(news, total=before.total)  # whoever counts may know less than whoever hands out
-            work[news.what] = self._news[news.action] = (news, started)
+            work[news.what] = self._news[news.action] = (news, started, begun)
             if self._live:
                 self._live.update(self._picture())
             elif now - self._said.setdefault(news.action, now) > PAUSE:
                 self._said[news.action] = now
-                self._console.print(f"        {news.action}: {_words(news, now - started)}", markup=False, emoji=False)
+                self._console.print(f"        {news.action}: {_words(news, now - started, begun)}", markup=False, emoji=False)
 
     def finished(self, outcome: Outcome) -> None:
         """An action's end."""
@@ -91,14 +92,14 @@ class Teller:
     def _picture(self) -> RenderableType:
         now = time.monotonic()
         table = Table.grid(padding=(0, 2))
-        for news, started in self._news.values():
+        for news, started, begun in self._news.values():
             count = Text(f"{self._count + 1}/{self._total}", style="cyan")
             # as Text: a bracket in a file's name is no markup
-            table.add_row(count, Text(news.action), Text(_words(news, now - started)))
+            table.add_row(count, Text(news.action), Text(_words(news, now - started, begun)))
         return table
 
 
-def _words(news: Progress, seconds: float) -> str:
+def _words(news: Progress, seconds: float, begun: float = 0) -> str:
     text = news.what
     if news.total is None and news.done:
         text += f" {news.done / 1e6:.1f} MB" if news.unit == "bytes" else f" {news.done:.0f} {news.unit}"
@@ -107,8 +108,8 @@ def _words(news: Progress, seconds: float) -> str:
             text += f" {news.done / 1e6:.1f} of {news.total / 1e6:.1f} MB"
         else:
             text += f" {news.done:.0f}/{news.total:.0f} {news.unit}"
-        if news.done and seconds > 1:
-            rate = news.done / seconds
+        if news.done > begun and seconds > 1:
+            rate = (news.done - begun) / seconds
             left = (news.total - news.done) / rate
             text += f", {rate / 1e6:.1f} MB/s" if news.unit == "bytes" else f", {rate:.1f} a second"
             text += f", {left:.0f} s left"

@@ -14,6 +14,7 @@ from zoo.engine.joint import parts_on, runs_on
 from zoo.engine.network import part
 from zoo.engine.plan import named
 from zoo.errors import UsageError
+from zoo.pipelines import Pipeline
 from zoo.pipelines.estimator import PoseModel
 from zoo.recipe.composite import AnyRecipe, Composite
 from zoo.recipe.origin import of_artifact, require
@@ -60,10 +61,14 @@ class Ready:
         """Whether its weights are seeded."""
         return Provenance.read(self.folder).rehearsal
 
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """What joins its networks; None where there is one."""
+        return self.recipe.declared.pipeline if isinstance(self.recipe, Composite) else None
+
     def open(self, context: Context, batch: int = 1, streams: int = 1) -> PoseModel:
         """Open it, for `streams` callers at once."""
-        pipeline = self.recipe.declared.pipeline if isinstance(self.recipe, Composite) else None
-        return open_model(self.folder, self.parts, pipeline, context, batch=batch, streams=streams)
+        return open_model(self.folder, self.parts, self.pipeline, context, batch=batch, streams=streams)
 
 
 def made(
