@@ -442,6 +442,25 @@ def test_a_recipe_is_judged_in_each_protocol_on_each_dataset_that_is_here(line: 
     assert len(re.findall(r"^## Body pose", (line.root / "LEADERBOARD.md").read_text(), re.MULTILINE)) == 3
 
 
+def test_a_protocol_is_held_against_another_and_the_leaderboard_shows_by_how_much_they_differ(line: Small, zoo: Zoo) -> None:
+    lazy = (
+        "  - protocol: lazy\n    title: Lazy\n    datasets: [coco_val2017]\n    against: original\n"
+        "    decode: {type: paf, heatmaps: stage_1_output_1_heatmaps, pafs: stage_1_output_0_pafs, resolution: lazy}\n"
+    )
+    line.recipe(("benchmark:", f"{lazy}benchmark:"))
+    found = zoo("eval", "tiny")
+    assert found.code == 0, found.err
+    assert made(found)[-1] == f"{NETWORK}/difference/coco_val2017/lazy"
+    row = result(line)
+    (told,), ap = row["differences"], {cell["protocol"]["name"]: cell["figures"]["AP"] for cell in row["accuracy"]}
+    assert told["difference"] == pytest.approx(ap["lazy"] - ap["original"]) != 0
+    assert (told["protocol"], told["against"], told["images"], told["apart"]) == ("lazy", "original", 3, 0)
+    for text in (found.out, (line.root / "LEADERBOARD.md").read_text()):
+        assert "AP against original" in text and re.search(r"[+-]\.\d{4} \([+-]\.\d{4} \.\. [+-]\.\d{4}\)", text)
+    again = zoo("eval", "tiny")
+    assert again.code == 0 and made(again) == [] and result(line) == row
+
+
 def test_steps_at_once_give_the_same(line: Small, zoo: Zoo) -> None:
     before = {target: result(line, target) for target in ("onnxruntime-int8", "openvino-fp32")}
     shutil.rmtree(".zoo")

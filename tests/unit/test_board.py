@@ -23,7 +23,7 @@ from zoo.machine import Gpu, Machine
 from zoo.measure.latency import Timing
 from zoo.measure.throughput import Throughput
 from zoo.metrics import Metric
-from zoo.steps.reports import Accuracy, Comparison, Data, Failure, Latency, Parity, Published, Shortfall, Stage
+from zoo.steps.reports import Accuracy, Comparison, Data, Difference, Failure, Latency, Parity, Published, Shortfall, Stage
 
 MACHINE = Machine(cpu="A CPU", architecture="x86_64", isa=("avx2", "avx512_vnni"), cores=2, threads=2, memory_bytes=8 << 30, os="Linux 6")
 ORIGINAL = {"fit": {"type": "height", "height": 368}, "flip": False, "scales": [1.0]}
@@ -388,6 +388,71 @@ def test_the_best_of_several_streams_has_a_column_and_its_setting_a_line() -> No
     )
     silent = only(result("a"))
     assert "throughput" not in silent.columns and not any("several" in line for line in silent.lines)
+
+
+LAZY = {**ORIGINAL, "name": "lazy"}
+
+
+def difference(**changes: Any) -> Difference:
+    """Of a row in LAZY from one in ORIGINAL."""
+    fields: dict[str, Any] = {
+        "protocol": "lazy",
+        "fingerprint": accuracy(protocol=LAZY).fingerprint,
+        "against": "original",
+        "against_title": "original evaluation",
+        "dataset": MINI,
+        "difference": 0.00279,
+        "standard_error": 0.004,
+        "low": -0.0055,
+        "high": 0.0096,
+        "samples": 1000,
+        "seed": 0,
+        "images": 97,
+    }
+    return Difference(**(fields | changes))
+
+
+def test_a_difference_stands_with_its_interval_in_the_table_of_its_protocol_and_in_no_other() -> None:
+    both = (accuracy(), accuracy(0.4495, LAZY, title="lazy"))
+    compared, alone = result(accuracy=both, differences=(difference(),)), result("beta", accuracy=both[1:])
+    original, lazy = sorted(tables(rows([compared, alone])), key=lambda table: "difference" in table.columns)
+    assert "difference" not in original.columns and not any("against" in line for line in original.lines)
+    place = lazy.columns.index("difference")
+    assert lazy.header()[place] == "AP against original"
+    assert [lazy.cells(row)[place] for row in lazy.rows] == ["+.0028 (-.0055 .. +.0096)", "–"]
+    assert lazy.lines[2] == (
+        "AP against original: AP here less AP there (original evaluation), of the same recipe and target on the same 97 images;"
+        " in brackets the 95 % interval, by a paired bootstrap over the images (1000 samples, seed 0)."
+    )
+    cells = to_json([lazy])[0]["rows"]
+    assert [row["cells"]["difference"] for row in cells] == [0.00279, None]
+
+
+def test_images_that_only_one_protocol_was_judged_on_are_told() -> None:
+    table = only(result(accuracy=(accuracy(protocol=LAZY),), differences=(difference(apart=2, images=95),)))
+    assert any("on the same 95 images" in line for line in table.lines)
+    assert "Alpha on onnxruntime-fp32: left out of AP against original: 2 images that only one of the two was judged on." in table.lines
+
+
+def test_rows_that_are_held_against_several_protocols_have_a_heading_for_all() -> None:
+    first = result(accuracy=(accuracy(protocol=LAZY),), differences=(difference(),))
+    other = result("beta", accuracy=first.accuracy, differences=(difference(against="mean", against_title="the mean"),))
+    table = only(first, other)
+    assert "AP against another protocol" in table.header()
+    assert [line.split(":")[0] for line in table.lines if line.startswith("AP")] == ["AP against original", "AP against mean"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": Weights(title="", licence="", rehearsal=True)},
+        {"accuracy": (Failure(word="failed", message=""),)},
+        {"accuracy": (accuracy(protocol=LAZY, dataset=msgspec.structs.replace(MINI, digest="of other images")),)},
+    ],
+)
+def test_a_difference_of_what_the_row_does_not_hold_is_not_shown(changes: dict[str, Any]) -> None:
+    (row,) = rows([result(**{"accuracy": (accuracy(protocol=LAZY),), "differences": (difference(),), **changes})])
+    assert row.difference is None
 
 
 def test_a_noisy_machine_and_bad_images_and_shortfalls_are_said() -> None:

@@ -142,10 +142,6 @@ CASES = {
         (LAST, LAST + ANOTHER.format("other", "coco_val2017") + "    metric: {type: coco_oks, max_detections: 3}\n    against: original\n"),
         "evaluate[1].against", "original is judged by another metric",
     ),
-    "a metric that no difference is known of": (
-        (LAST, LAST + ANOTHER.format("other", "coco_val2017") + "    metric: {type: coco_bbox}\n    against: original\n"),
-        "evaluate[1].against", "only figures of the metric coco_oks are held against each other",
-    ),
     "scales of a decoder that enlarges no maps": (
         (LAST, LAST + LAZY + "    scales: [0.5, 1]\n"),
         "evaluate[0].scales", "maps of several scales have no common cells to be searched: `resolution: full` averages them",

@@ -54,6 +54,14 @@ CASES = {
         ("datasets: [coco_val2017]\n", "datasets: [coco_val2017]\n    against: original\n"), "original",
         "evaluate[0].against: there is no other protocol of this recipe 'original'; there is none",
     ),
+    "a metric that keeps nothing to be held against another": (
+        (
+            "datasets: [coco_val2017]\n",
+            "datasets: [coco_val2017]\n    metric: {type: coco_wholebody_hands}\n    against: again\n"
+            "  - {protocol: again, title: Again, datasets: [coco_val2017], metric: {type: coco_wholebody_hands}}\n",
+        ),
+        "again\n", "evaluate[0].against: only figures of coco_oks and coco_bbox are held against each other",
+    ),
     "an unknown recipe": (
         ("body: tiny,", "body: tinny,"), "tinny", "pipeline.body: there is no recipe tinny; did you mean tiny?",
     ),

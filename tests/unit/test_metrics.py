@@ -1,6 +1,7 @@
 """COCO's figures, their differences, drift without annotations."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
 from zoo.metrics import CocoOks, drift
-from zoo.metrics.bootstrap import Evaluated, average_precision
+from zoo.metrics.bootstrap import Evaluated, average_precision, paired
+from zoo.metrics.matching import Matches
 from zoo.metrics.truth import Truth
 from zoo.pose.coco_results import coco_results
 from zoo.pose.keypoints import Poses
@@ -146,7 +148,9 @@ def test_a_count_of_keypoints_other_than_that_of_the_sigmas_is_refused(tmp_path:
 
 
 def evaluated(truth: Path, results: list[dict[str, Any]], ids: list[int]) -> Evaluated:
-    return CocoOks()._evaluated(Truth(truth, ids, 17), results)
+    judge = CocoOks().judge(Truth(truth, ids, 17))
+    judge.add(ids, results)
+    return Evaluated.of(judge.matches())
 
 
 def test_accumulating_again_is_cocos_accumulation(tmp_path: Path) -> None:
@@ -189,6 +193,60 @@ def test_a_paired_difference_knows_its_error(tmp_path: Path) -> None:
     assert better == metric.paired_difference(truth, perfect, results, ids, seed=3)
     assert better["standard_error"] != metric.paired_difference(truth, perfect, results, ids, seed=4)["standard_error"]
     assert metric.paired_difference(truth, [], results, ids)["difference"] < 0
+
+
+def kept(truth: Path, ids: list[int], results: list[dict[str, Any]], file: Path) -> Matches:
+    CocoOks().evaluate(truth, ids, iter(results), file)
+    return Matches.load(file)
+
+
+def test_what_is_kept_of_an_evaluation_is_all_that_a_difference_needs(tmp_path: Path) -> None:
+    truth, results = scene(tmp_path / "truth.json", 40)
+    ids = list(range(1, 41))
+    perfect = [result for image in ids for result in coco_results(people(3, image), image)]
+    files = [tmp_path / "perfect.npz", tmp_path / "found.npz"]
+    one, other = (kept(truth, ids, found, file) for found, file in zip((perfect, results), files, strict=True))
+    found = paired(one, other, seed=3, samples=100)
+    assert asdict(found) == CocoOks().paired_difference(truth, perfect, results, ids, seed=3, samples=100)
+    assert (found.images, found.samples, found.seed) == (40, 100, 3)
+    judge = CocoOks().judge(Truth(truth, ids, 17))
+    judge.add(ids, results)
+    for name, value in vars(judge.matches()).items():
+        np.testing.assert_array_equal(getattr(other, name), value)
+        assert getattr(other, name).dtype == value.dtype
+    before = files[1].read_bytes()
+    kept(truth, ids, results, files[1])
+    assert files[1].read_bytes() == before, "the same evaluation keeps the same bytes"
+    assert len(before) < 30 * len(results) + 3000
+
+
+def test_images_that_only_one_was_judged_on_are_left_out(tmp_path: Path) -> None:
+    truth, results = scene(tmp_path / "truth.json", 40)
+    ids, fewer = list(range(1, 41)), [*range(3, 20), *range(25, 41)]
+    perfect = [result for image in ids for result in coco_results(people(3, image), image)]
+    one, other = kept(truth, ids[:30], perfect, tmp_path / "a.npz"), kept(truth, fewer, results, tmp_path / "b.npz")
+    common = sorted({*ids[:30]} & {*fewer})
+    found = paired(one, other)
+    assert found.images == len(common) == 23
+    assert asdict(found) == CocoOks().paired_difference(truth, perfect, results, common)
+    with pytest.raises(StepFailed, match="they have none in common"):
+        paired(one.within(np.array([1, 2])), other)
+
+
+def test_two_that_were_judged_by_different_annotations_have_no_difference(tmp_path: Path) -> None:
+    truth, results = scene(tmp_path / "truth.json", 5)
+    ids, content = [1, 2, 3, 4, 5], json.loads(truth.read_text())
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({**content, "annotations": content["annotations"][1:]}))
+    with pytest.raises(StepFailed, match="different annotations of the same images"):
+        paired(kept(truth, ids, results, tmp_path / "a.npz"), kept(other, ids, results, tmp_path / "b.npz"))
+
+
+def test_nobody_found_and_nobody_there_is_no_difference(tmp_path: Path) -> None:
+    truth, _ = scene(tmp_path / "truth.json", 3)
+    nobody = kept(truth, [1, 2, 3], [], tmp_path / "a.npz")
+    assert (nobody.scores.shape, nobody.matched.shape, nobody.counting.tolist()) == ((0,), (10, 0), [3, 3, 3])
+    assert paired(nobody, nobody).difference == 0
 
 
 def test_an_absent_keypoint_is_three_zeros_and_never_nan() -> None:

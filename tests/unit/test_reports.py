@@ -11,7 +11,7 @@ import pytest
 
 from zoo.machine import Machine
 from zoo.record import fingerprint
-from zoo.steps.reports import Accuracy, Comparison, Data, Failure, Parity, chain, pretty, read, write
+from zoo.steps.reports import Accuracy, Comparison, Data, Difference, Failure, Parity, chain, pretty, read, write
 
 MACHINE = Machine(cpu="A CPU", architecture="x86_64", isa=("avx2",), cores=2, threads=2, memory_bytes=8 << 30)
 
@@ -52,7 +52,21 @@ def parity(*comparisons: Comparison) -> Parity:
     return Parity(comparisons=comparisons, images=3, machine=MACHINE, computed_in="fp32")
 
 
-@pytest.mark.parametrize("report", [accuracy(), parity(comparison()), Failure(word="no GPU", message="there is none")])
+DIFFERENCE: dict[str, Any] = {
+    **{
+        "protocol": "lazy",
+        "fingerprint": "f",
+        "against": "full",
+        "against_title": "Full",
+        "dataset": Data(name="d", title="D", digest="d"),
+    },
+    **{"difference": 0.01, "standard_error": 0.002, "low": -0.01, "high": 0.03, "samples": 1000, "seed": 0, "images": 97},
+}
+
+
+@pytest.mark.parametrize(
+    "report", [accuracy(), parity(comparison()), Difference(**DIFFERENCE), Failure(word="no GPU", message="there is none")]
+)
 def test_a_report_comes_back_as_it_was_written(report: Any, tmp_path: Path) -> None:
     write(report, tmp_path)
     assert read(tmp_path) == report

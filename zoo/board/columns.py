@@ -31,6 +31,16 @@ class Column:
         return self.otherwise(row) if value is None else self.write(value)
 
 
+@dataclass(frozen=True)
+class Interval(Column):
+    """A column of differences, whose cells hold the interval as well."""
+
+    def text(self, row: Row) -> str:
+        """See `Column.text`."""
+        found = row.difference
+        return super().text(row) + (f" ({signed(found.low)} .. {signed(found.high)})" if found else "")
+
+
 def figure(value: Value) -> str:
     """`.4467`, and `1.0000` for a perfect one: the way the authors of these models write AP."""
     return f"{value:.4f}".removeprefix("0") if isinstance(value, (int, float)) else str(value)
@@ -41,6 +51,11 @@ def number(value: Value) -> str:
     if not isinstance(value, (int, float)):
         return str(value)
     return f"{value:.{1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3}f}"
+
+
+def signed(value: Value) -> str:
+    """A difference of figures as `+.0028`."""
+    return f"{value:+.4f}".replace("0.", ".", 1) if isinstance(value, (int, float)) else str(value)
 
 
 def megabytes(value: Value) -> str:
@@ -145,6 +160,7 @@ COLUMNS: dict[str, Column] = {
     "precision": Column("precision asked", lambda row: row.result.precision, align="left"),
     "computed_in": Column("computed in", _computed_in, align="left"),
     **FIGURES,
+    "difference": Interval("AP against another protocol", lambda row: row.difference.difference if row.difference else None, signed),
     WHY: Column("accuracy", lambda row: None, otherwise=_no_accuracy),
     "network": _speed(
         "images/s, network alone, one call after another", lambda latency: None if latency.stages else _images_per_second(latency)

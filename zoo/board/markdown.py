@@ -28,6 +28,8 @@ FOOTNOTES = """\
   batching brings. **From image to poses by batch** is a pipeline's whole way but reading, on the same images at every batch.
 * AP, AR and their kin are COCO's, from 0 to 1: of poses by object keypoint similarity (OKS), in tables of person detection by the
   overlap of boxes (IoU). What others head "IOU@0.5" is OKS AP50.
+* **AP against** another protocol is the difference between two ways of judging one model on the same images. Where its interval
+  holds zero, so many images cannot tell the two apart.
 * PCK is the share of the keypoints that lie within a threshold of the truth, AUC the same averaged over thresholds; the protocol
   says which, and what they are parts of. EPE is the mean distance to the truth in pixels, of the keypoints that were found: less is
   better, but only where the share that was **not found** is small.

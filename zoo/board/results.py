@@ -10,7 +10,7 @@ import msgspec
 from zoo.errors import ZooError
 from zoo.machine import Machine
 from zoo.record import Record
-from zoo.steps.reports import Accuracy, Failure, Latency, Parity, Published, pretty
+from zoo.steps.reports import Accuracy, Difference, Failure, Latency, Parity, Published, pretty
 
 FORMAT = 1
 
@@ -49,6 +49,8 @@ class Result(Record, frozen=True, kw_only=True):
     """What must be said with every figure: "built with TensorRT-RTX, not run", "reduced range: no VNNI"."""
     parity: Parity | Failure | None = None
     accuracy: tuple[Accuracy | Failure, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    """Between accuracies of its own protocols."""
     latency: Latency | Failure | None = None
     batches: tuple[Latency | Failure, ...] = ()
     """The same at further batches."""

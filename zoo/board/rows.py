@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from zoo.board.results import Result
 from zoo.record import canonical
-from zoo.steps.reports import Accuracy, Data, Failure, Latency, Parity
+from zoo.steps.reports import Accuracy, Data, Difference, Failure, Latency, Parity
 
 
 class Key(NamedTuple):
@@ -56,6 +56,14 @@ class Row:
         """Images a call, of the latency that was or would have been measured; 0 where nobody says."""
         timed = self.result.latency
         return timed.timing.batch if isinstance(timed, Latency) else timed.batch if timed else 0
+
+    @property
+    def difference(self) -> Difference | None:
+        """How far its figure is from that of another protocol, if the two were held against each other."""
+        if self.rehearsal or not isinstance(self.accuracy, Accuracy):
+            return None
+        here = self.accuracy.dataset, self.accuracy.fingerprint
+        return next((one for one in self.result.differences if (one.dataset, one.fingerprint) == here), None)
 
     @property
     def best(self) -> float | None:

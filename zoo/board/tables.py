@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 from zoo.board.columns import COLUMNS, FIGURES, WHY, Column, number, pick
 from zoo.board.rows import Key, Row, dataset_of
 from zoo.machine import Machine
-from zoo.steps.reports import Accuracy, Failure, Latency
+from zoo.steps.reports import Accuracy, Difference, Failure, Latency
 
 TASKS = {
     "body_pose": "Body pose",
@@ -53,8 +53,8 @@ def tables(rows: Iterable[Row], columns: Iterable[str] = ()) -> list[Table]:
     """One table for each key, those with an accuracy first; `rows` as `zoo.board.rows.rows` gives them.
 
     columns: which of COLUMNS, in order; none: all. The machine is shown wherever a table has rows of more than one. Left out are
-    figures that no row's metric gives, and notes, whole ways and throughputs where no row has any; a table without any figures has one
-    column instead that says why. Raises UsageError for a column that does not exist."""
+    figures that no row's metric gives, and notes, whole ways, throughputs and differences where no row has any; a table without any
+    figures has one column instead that says why. Raises UsageError for a column that does not exist."""
     chosen = pick(columns)
     groups = [(key, tuple(group)) for key, group in groupby(rows, key=lambda row: row.key)]
     groups.sort(key=lambda item: (item[0].task, not item[0].dataset, _demonstration(item[1]), item[0]))
@@ -86,7 +86,16 @@ def _plain(table: Table, row: Row) -> dict[str, Any]:
 
 
 def _table(key: Key, group: tuple[Row, ...], chosen: tuple[str, ...]) -> Table:
-    return Table(key, _heading(key, group), tuple(with_machine(_shown(chosen, group), group)), group, tuple(_lines(group)))
+    columns = tuple(with_machine(_shown(chosen, group), group))
+    return Table(key, _heading(key, group), columns, group, tuple(_lines(group)), _known(group))
+
+
+def _known(group: Sequence[Row]) -> Mapping[str, Column]:
+    """What names of columns mean: where all differences are from one protocol the heading says which."""
+    others = {row.difference.against for row in group if row.difference}
+    if len(others) != 1:
+        return COLUMNS
+    return {**COLUMNS, "difference": replace(COLUMNS["difference"], heading=f"AP against {others.pop()}")}
 
 
 def _shown(chosen: Iterable[str], group: Sequence[Row]) -> list[str]:
@@ -94,7 +103,8 @@ def _shown(chosen: Iterable[str], group: Sequence[Row]) -> list[str]:
     held = {name for row in group if isinstance(row.accuracy, Accuracy) for name in row.accuracy.figures}
     silent = FIGURES.keys() - held
     silent |= {WHY} if held else set()
-    silent |= {name for name in ("note", "whole", "throughput") if all(COLUMNS[name].value(row) is None for row in group)}
+    optional = ("note", "whole", "throughput", "difference")
+    silent |= {name for name in optional if all(COLUMNS[name].value(row) is None for row in group)}
     names = chosen if held else [WHY if name in FIGURES else name for name in chosen]
     return [name for name in dict.fromkeys(names) if name not in silent]
 
@@ -130,11 +140,21 @@ def _lines(group: tuple[Row, ...]) -> list[str]:
         found.append(f"Protocol: {measured[0].title}; {words(measured[0].protocol)}. Fingerprint {measured[0].fingerprint[:12]}.")
         if measured[0].ranked_by != "AP":
             found.append(f"Ranked by {measured[0].ranked_by}.")
+    found += [_against(row.difference) for row in group if row.difference]
     found += machines(group, [row.latency for row in group if row.latency])
     found += _ways(group)
     for row in group:
         found += said(row, _of_row(row))
     return list(dict.fromkeys(found))
+
+
+def _against(difference: Difference) -> str:
+    """What a difference is, for below the table."""
+    return (
+        f"AP against {difference.against}: AP here less AP there ({difference.against_title}), of the same recipe and target on the same"
+        f" {_count(difference.images, 'image')}; in brackets the 95 % interval, by a paired bootstrap over the images"
+        f" ({_count(difference.samples, 'sample')}, seed {difference.seed})."
+    )
 
 
 def machines(group: Sequence[Row], timed: Sequence[Latency]) -> list[str]:
@@ -197,6 +217,9 @@ def _of_row(row: Row) -> list[str]:
     if isinstance(row.accuracy, Accuracy) and not row.rehearsal:
         if row.accuracy.skipped:
             found.append(f"{_count(len(row.accuracy.skipped), 'bad image')} skipped ({', '.join(row.accuracy.skipped)})")
+        if row.difference and row.difference.apart:
+            others = _count(row.difference.apart, "image")
+            found.append(f"left out of AP against {row.difference.against}: {others} that only one of the two was judged on")
         found += [f"{short.metric} {short.value:.4f} is under the promised {short.least:g}" for short in row.accuracy.shortfalls]
     failures = [report for report in (row.accuracy, result.parity, result.latency) if isinstance(report, Failure)]
     found += [f"{failure.word}: {failure.message}" for failure in failures if failure.message]

@@ -21,7 +21,7 @@ from zoo.engine.plan import Definitions
 from zoo.recipe.composite import AnyRecipe
 
 FIGURES = ("AP", "AP50", "AR", "PCK", "AUC", "EPE", "missing")
-SHOWN = ("model", "target", "precision", "computed_in", *FIGURES, "network", "end_to_end", "p50", "p99", "memory", "parity")
+SHOWN = ("model", "target", "precision", "computed_in", *FIGURES, "difference", "network", "end_to_end", "p50", "p99", "memory", "parity")
 TIMED = ("model", "target", "batch", "precision", "computed_in", "network", "whole", "share", "p50", "p99", "memory", "parity")
 
 

@@ -63,6 +63,7 @@ def result_of(
             found = report(outcome, outcomes, dataset=id.split("/")[3])
             if isinstance(found, reports.Accuracy | reports.Failure):
                 accuracy.append(found)
+    differences = [report(outcome, outcomes) for id, outcome in own.items() if id.startswith(f"{prefix}/difference/")]
     usual = f"{prefix}/{'whole' if isinstance(recipe, Composite) else 'latency'}"
     latency = report(outcomes.get(usual), outcomes) or reason
     batches = [report(outcome, outcomes) for id, outcome in own.items() if id.startswith(f"{usual}/")]
@@ -89,6 +90,7 @@ def result_of(
         note="; ".join(notes),
         parity=parity,
         accuracy=tuple(accuracy) or ((why or reason,) if asked else ()),
+        differences=tuple(found for found in differences if isinstance(found, reports.Difference)),
         latency=latency if isinstance(latency, reports.Latency | reports.Failure) else None,
         batches=tuple(found for found in batches if isinstance(found, reports.Latency | reports.Failure)),
         size_bytes=model_size(compiled.artifact.path) if compiled.artifact else None,

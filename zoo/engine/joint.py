@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo.context import Context
 from zoo.engine.action import Action
-from zoo.engine.network import left_out, measure_accuracy, part, plan_network, timings
+from zoo.engine.network import compare, left_out, measure_accuracy, part, plan_network, timings
 from zoo.engine.wish import Plan, Wish
 from zoo.pipelines.estimator import PoseModel
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of
@@ -34,10 +34,11 @@ def plan_pipeline(story: Plan, recipe: Composite, names: Sequence[str], context:
         compiled = story.add(Action(f"{recipe.name}/{name}/compile", Assemble(pipeline=declared.pipeline), reads))
         if not runs_on(recipe, name, workspace):
             continue
+        owner, pipeline = f"{recipe.name}/{name}", declared.pipeline
         for protocol in recipe.evaluate if wish.accuracy else ():
-            owner, pipeline = f"{recipe.name}/{name}", declared.pipeline
             without = tuple(other for network in recipe.parts.values() for other in left_out(network, workspace))
             measure_accuracy(story, owner, protocol, parts, compiled, context, wish, without=without, pipeline=pipeline)
+        compare(story, owner, recipe.evaluate)
         dataset = workspace.datasets[declared.benchmark.dataset]
         if wish.latency and (wish.assume or not dataset.absent(context)):
             timed = declared.benchmark

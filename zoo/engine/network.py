@@ -2,7 +2,7 @@
 
 fetch -> export -> edit -> parity            once a recipe
   -> [edit] -> [fp16 | int8] -> compile      once a target
-  -> parity, accuracy, latency
+  -> parity, accuracy [-> difference], latency
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from zoo.recipe.model import Calibration, Evaluation, Protocol, Recipe, Target, 
 from zoo.steps.accuracy import MeasureAccuracy
 from zoo.steps.adopt import AdoptOnnx
 from zoo.steps.boxes import FindBoxes
+from zoo.steps.compare import Compare
 from zoo.steps.compile import Compile
 from zoo.steps.edit import EditOnnx
 from zoo.steps.export import ExportOnnx
@@ -75,10 +76,11 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
             )
             story.add(Action(f"{recipe.name}/{name}/parity", step, {"model": model, "compiled": compiled, **seen}))
         if wish.accuracy:
-            for evaluation in judged_in(recipe, target, options):
-                parts = {ALONE: part(recipe, target, evaluation)}
-                owner, without = f"{recipe.name}/{name}", left_out(recipe, workspace)
+            judged, owner = judged_in(recipe, target, options), f"{recipe.name}/{name}"
+            for evaluation in judged:
+                parts, without = {ALONE: part(recipe, target, evaluation)}, left_out(recipe, workspace)
                 measure_accuracy(story, owner, evaluation, parts, compiled, context, wish, without=without, boxes=evaluation.boxes)
+            compare(story, owner, judged)
         if wish.latency and views:
             copies, (height, width) = wish.instances, wish.shape or options.shape or (recipe.benchmark.height, recipe.benchmark.width)
             for id, batch in timings(f"{recipe.name}/{name}/latency", timed_at(recipe, name, wish)).items():
@@ -265,6 +267,15 @@ def measure_accuracy(
         limit = None if without else wish.limit
         seen = {**story.photos(dataset), **found_boxes(story, boxes, dataset, context, wish, limit)}
         story.add(Action(f"{owner}/accuracy/{name}/{protocol.protocol}", step, {"compiled": compiled, **seen}))
+
+
+def compare(story: Plan, owner: str, protocols: Iterable[Protocol]) -> None:
+    """Hold each protocol of `owner` (`recipe/target`) that names another against it, on every dataset that both are judged on."""
+    for protocol in protocols:
+        for name in ("own", *protocol.datasets):
+            reads = {role: f"{owner}/accuracy/{name}/{way}" for role, way in (("one", protocol.protocol), ("other", protocol.against))}
+            if story.actions.keys() >= set(reads.values()):
+                story.add(Action(f"{owner}/difference/{name}/{protocol.protocol}", Compare(), reads))
 
 
 def part(recipe: Recipe, target: Target, evaluation: Evaluation | None = None) -> Part:

@@ -1,8 +1,9 @@
 """How good the poses are: the metrics that a protocol may name, and drift between two variants of a model.
 
 A metric has `figures` (their names in the order in which people read them; the first is what rows are ranked by), `evaluator` (the
-distribution that computes them, if it is another's), `results(poses, skeleton, image_id)`, what it judges of one image as plain
-data, and `evaluate(annotations, image_ids, results) -> {figure: value}`; a figure that the images cannot give is absent.
+distribution that computes them, if it is another's), `pairs` (whether it keeps what tells how far two models or protocols are
+apart, `zoo.metrics.bootstrap.paired`), `results(poses, skeleton, image_id)`, what it judges of one image as plain
+data, and `evaluate(annotations, image_ids, results, kept) -> {figure: value}`; a figure that the images cannot give is absent.
 """
 
 from zoo.metrics.boxes import CocoBoxes

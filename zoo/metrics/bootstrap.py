@@ -1,4 +1,4 @@
-"""COCO's average precision of images drawn with replacement, without matching them again."""
+"""COCO's average precision of images drawn with replacement, without matching them again, and how far two of them are apart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.errors import StepFailed
 from zoo.metrics.matching import Matches
 
 
@@ -50,12 +51,44 @@ def average_precision(evaluated: Evaluated, times: NDArray[np.floating]) -> floa
     return float(np.mean(read))
 
 
-def resampled(a: Evaluated, b: Evaluated, seed: int, samples: int) -> NDArray[np.float64]:
-    """(samples,) AP of `a` minus AP of `b`, each time on the same images, drawn with replacement."""
+@dataclass(frozen=True)
+class Paired:
+    """AP of one minus AP of another on the same images, and how sure that is."""
+
+    difference: float
+    """Of all these images."""
+    standard_error: float
+    low: float
+    """95 % of the differences of images that were drawn lie between this ..."""
+    high: float
+    """... and this."""
+    samples: int
+    """How often images were drawn."""
+    seed: int
+    images: int
+    """That both were judged on; what was found in others is left out."""
+
+
+def paired(one: Matches, other: Matches, seed: int = 0, samples: int = 200) -> Paired:
+    """How far `one` is from `other`, by a paired bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993): as many
+    images as there are are drawn with replacement, the same for both, `samples` times.
+
+    Raises StepFailed where they have no image in common, or other people are annotated in those that they have."""
+    common = np.intersect1d(one.ids, other.ids)
+    if not len(common):
+        raise StepFailed("the two were judged on different images: they have none in common")
+    one, other = one.within(common), other.within(common)
+    if not np.array_equal(one.counting, other.counting):
+        raise StepFailed("the two were judged by different annotations of the same images")
+    pair, count = (Evaluated.of(one), Evaluated.of(other)), len(common)
+
+    def apart(times: NDArray[np.float64]) -> float:
+        first, second = (average_precision(each, times) for each in pair)
+        return first - second
+
     generator = np.random.default_rng(seed)
-    images = len(a.people)
-    differences = np.zeros(samples)
-    for index in range(samples):
-        times = np.bincount(generator.integers(0, images, images), minlength=images).astype(np.float64)
-        differences[index] = average_precision(a, times) - average_precision(b, times)
-    return differences
+    drawn = (np.bincount(generator.integers(0, count, count), minlength=count).astype(np.float64) for _ in range(samples))
+    differences = np.array([apart(times) for times in drawn])
+    low, high = np.quantile(differences, (0.025, 0.975))
+    error = float(np.std(differences, ddof=1))
+    return Paired(apart(np.ones(count)), error, float(low), float(high), samples, seed, count)

@@ -24,6 +24,7 @@ class CocoBoxes(Choice, frozen=True, kw_only=True, tag="coco_bbox"):
 
     figures: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR")
     evaluator: ClassVar[str] = "pycocotools"
+    pairs: ClassVar[bool] = True
 
     max_detections: Annotated[int, Meta(description="How many boxes of an image count, by falling score", ge=1)] = 100
     small: Range = (0.0, 32.0**2)
@@ -34,14 +35,19 @@ class CocoBoxes(Choice, frozen=True, kw_only=True, tag="coco_bbox"):
         """What is judged of one image: a COCO detection for each person whose box is known, whatever the `skeleton`."""
         return box_results(poses, image_id)
 
-    def evaluate(self, annotations: Path, image_ids: Sequence[int], detections: Iterable[dict[str, Any]]) -> dict[str, float]:
+    def evaluate(
+        self, annotations: Path, image_ids: Sequence[int], detections: Iterable[dict[str, Any]], kept: Path | None = None
+    ) -> dict[str, float]:
         """The figures on `image_ids`: AP, AP50, AP75, APS, APM, APL and the same of AR (0..1), `images` and `detections`.
 
         `detections` are COCO results (`box_results`), as `zoo.metrics.matching.together` takes them; those of other images are left
-        out. A figure that the images cannot give, as APS where no one is small, is absent. No detections: zeros. Raises
-        StepFailed where the annotations cannot be scored."""
+        out. A figure that the images cannot give, as APS where no one is small, is absent. No detections: zeros. What was
+        matched of boxes of all sizes is written into the file `kept`, as `Matches.save` does. Raises StepFailed where the annotations
+        cannot be scored."""
         truth = Truth(annotations, image_ids, None)
         judge = Judge(truth, "bbox", PERSON, self.max_detections, ((0, EVERYTHING), self.small, self.medium, self.large))
         for ids, found in together(truth.ids, detections):
             judge.add(ids, found)
+        if kept:
+            judge.matches().save(kept)
         return {**summary(judge.accumulated(), ("S", "M", "L")), "images": len(truth.ids), "detections": judge.found}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from zoo.metrics.bootstrap import Evaluated, average_precision, resampled
+from zoo.metrics.bootstrap import paired
 from zoo.metrics.matching import EVERYTHING, Judge, together
 from zoo.metrics.truth import Truth
 from zoo.pose.coco_results import coco_results
@@ -29,6 +30,7 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
 
     figures: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50")
     evaluator: ClassVar[str] = "pycocotools"
+    pairs: ClassVar[bool] = True
 
     sigmas: Annotated[tuple[float, ...], Meta(description="Spread per keypoint, in the order of the annotations")] = COCO_SIGMAS
     max_detections: Annotated[int, Meta(description="How many people of an image count, by falling score", ge=1)] = 20
@@ -39,17 +41,19 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
         """What is judged of one image: a COCO result for each person. Raises ZooError for a skeleton without COCO's keypoints."""
         return coco_results(to_coco(poses, skeleton), image_id)
 
-    def evaluate(self, annotations: Path, image_ids: Sequence[int], detections: Iterable[dict[str, Any]]) -> dict[str, float]:
+    def evaluate(
+        self, annotations: Path, image_ids: Sequence[int], detections: Iterable[dict[str, Any]], kept: Path | None = None
+    ) -> dict[str, float]:
         """The figures on `image_ids`: AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL (0..1), `images` and `detections`.
 
         `detections` are COCO results (`coco_results`), as `zoo.metrics.matching.together` takes them; those of other images are left
-        out. A figure that the images cannot give, as APM where no one is of medium size, is absent. No detections: zeros. Raises
-        StepFailed where the annotations cannot be scored."""
-        truth = Truth(annotations, image_ids, len(self.sigmas))
-        judge = self.judge(truth)
-        for ids, found in together(truth.ids, detections):
-            judge.add(ids, found)
-        return {**summary(judge.accumulated(), SIZES), "images": len(truth.ids), "detections": judge.found}
+        out. A figure that the images cannot give, as APM where no one is of medium size, is absent. No detections: zeros. What was
+        matched of people of all sizes is written into the file `kept`, as `Matches.save` does. Raises StepFailed where the
+        annotations cannot be scored."""
+        judge = self._judged(Truth(annotations, image_ids, len(self.sigmas)), detections)
+        if kept:
+            judge.matches().save(kept)
+        return {**summary(judge.accumulated(), SIZES), "images": len(judge.ids), "detections": judge.found}
 
     def judge(self, truth: Truth) -> Judge:
         """What matches people, and accumulates what was matched, with annotations that have been read."""
@@ -65,33 +69,16 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
         seed: int = 0,
         samples: int = 200,
     ) -> dict[str, float]:
-        """AP of `a` minus AP of `b` on the same images, and how sure that is.
-
-        A paired bootstrap (Efron and Tibshirani 1993): images are drawn with replacement, the same for both, `samples` times.
-        Gives `difference` (of all the images), `standard_error`, `low` and `high` (95 % interval), `samples`, `seed`."""
-        import numpy as np
-
+        """AP of `a` minus AP of `b`, COCO results both, on the same images, and how sure that is: the fields of
+        `zoo.metrics.bootstrap.Paired`."""
         truth = Truth(annotations, image_ids, len(self.sigmas))
-        pair = [self._evaluated(truth, detections) for detections in (a, b)]
-        whole = np.ones(len(truth.ids))
-        first, second = (average_precision(one, whole) for one in pair)
-        drawn = resampled(pair[0], pair[1], seed, samples)
-        low, high = np.quantile(drawn, (0.025, 0.975))
-        return {
-            "difference": first - second,
-            "standard_error": float(np.std(drawn, ddof=1)),
-            "low": float(low),
-            "high": float(high),
-            "samples": samples,
-            "seed": seed,
-        }
+        return asdict(paired(self._judged(truth, a).matches(), self._judged(truth, b).matches(), seed, samples))
 
-    def _evaluated(self, truth: Truth, detections: Sequence[dict[str, Any]]) -> Evaluated:
-        """The matches of people of all sizes."""
+    def _judged(self, truth: Truth, detections: Iterable[dict[str, Any]]) -> Judge:
         judge = self.judge(truth)
         for ids, found in together(truth.ids, detections):
             judge.add(ids, found)
-        return Evaluated.of(judge.matches())
+        return judge
 
 
 def summary(evaluation: Any, sizes: Sequence[str]) -> dict[str, float]:

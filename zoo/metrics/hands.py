@@ -42,6 +42,7 @@ class HandPck(Choice, frozen=True, kw_only=True, tag="hand_pck"):
 
     figures: ClassVar[tuple[str, ...]] = ("PCK", "AUC", "EPE", "missing")
     evaluator: ClassVar[str] = ""
+    pairs: ClassVar[bool] = False
 
     part: Annotated[
         Part, Meta(description="Whose keypoints and boxes: person, hands of persons, or image: as person, the box is the image")
@@ -60,12 +61,14 @@ class HandPck(Choice, frozen=True, kw_only=True, tag="hand_pck"):
         boxes = np.concatenate([ends[:, :2], ends[:, 2:] - ends[:, :2]], axis=1).tolist()
         return [{**result, "bbox": box} for result, box in zip(coco_results(poses, image_id), boxes, strict=True)]
 
-    def evaluate(self, annotations: Path, image_ids: Sequence[int], results: Iterable[dict[str, Any]]) -> dict[str, float]:
+    def evaluate(
+        self, annotations: Path, image_ids: Sequence[int], results: Iterable[dict[str, Any]], kept: Path | None = None
+    ) -> dict[str, float]:
         """PCK, AUC, missing (0..1), EPE (pixels), and how many `images`, `instances` and `keypoints` were judged.
 
         PCK, AUC and missing are absent where no keypoint is annotated. Where nothing at all was found in an image, all its
-        hands are missing. Raises StepFailed where the annotations cannot be read, and where an image has other hands than its
-        annotations: in number, of keypoints or of hands, or in order."""
+        hands are missing. Nothing is written into `kept`. Raises StepFailed where the annotations cannot be read, and where an image
+        has other hands than its annotations: in number, of keypoints or of hands, or in order."""
         truth = instances(annotations, image_ids, self.part)
         rows = {image: _distances(image, truth[image], found) for image, found in by_image(results) if image in truth}
         rows = {image: rows[image] if image in rows else _distances(image, annotated, []) for image, annotated in truth.items()}

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from zoo.metrics.truth import Truth, hush
 
 #: images that are matched at a time: few enough to be nothing, enough to make pycocotools' own beginning nothing
 TOGETHER = 64
+#: under this name an accuracy keeps what it was judged by
+NAME = "matches.npz"
 EVERYTHING = 1e10
 Areas = Sequence[tuple[float, float]]
 Kept = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]
@@ -33,6 +36,8 @@ class Matches:
     """What pycocotools decided of D detections by T thresholds, for one range of areas, image by image in the order of their ids,
     in each by falling score; and how many of the annotated ones count in each of the I images."""
 
+    ids: NDArray[np.int64]
+    """(I,) of the images, rising."""
     scores: NDArray[np.float64]
     """(D,)"""
     matched: NDArray[np.bool_]
@@ -45,6 +50,27 @@ class Matches:
     """(I,)"""
     recalls: NDArray[np.float64]
     """The recalls at which precision is read."""
+
+    def within(self, ids: NDArray[np.int64]) -> Self:
+        """The same of these images alone, which are some of its own, rising."""
+        images = np.isin(self.ids, ids)
+        kept, places = images[self.image], np.cumsum(images) - 1
+        matched, ignored, image = self.matched[:, kept], self.ignored[:, kept], places[self.image[kept]]
+        return type(self)(self.ids[images], self.scores[kept], matched, ignored, image, self.counting[images], self.recalls)
+
+    def save(self, file: Path) -> None:
+        """Write an .npz file: some ten bytes for each detection, a few for each image."""
+        held: dict[str, Any] = {name: np.packbits(getattr(self, name), axis=1) for name in ("matched", "ignored")}
+        held |= {name: getattr(self, name) for name in ("ids", "scores", "image", "counting", "recalls")}
+        np.savez_compressed(file, **held)
+
+    @classmethod
+    def load(cls, file: Path) -> Self:
+        """What `save` wrote."""
+        with np.load(file) as held:
+            count = len(held["scores"])
+            bits = {name: np.unpackbits(held[name], axis=1, count=count).astype(bool) for name in ("matched", "ignored")}
+            return cls(**bits, **{name: held[name] for name in held.files if name not in bits})
 
 
 class Judge:
@@ -60,6 +86,8 @@ class Judge:
         sigmas: Sequence[float] = (),
     ) -> None:
         """`most` detections of an image count; `areas` are ranges in square pixels; `category`: the only one, or None for the first."""
+        self.ids = truth.ids
+        """Of the images that are judged."""
         self._truth, self._kind, self._most, self._areas, self._sigmas = truth, kind, most, areas, sigmas
         self._category = category
         self._place = {id: place for place, id in enumerate(truth.ids)}
@@ -95,7 +123,8 @@ class Judge:
         none: Kept = (np.zeros(0), nothing, nothing, np.zeros(0, np.int64))
         ((scores, matched, ignored, image),) = _joined([none, *self._chunks[area]])
         order = np.argsort(image, kind="stable")
-        return Matches(scores[order], matched[:, order], ignored[:, order], image[order], self._counting[area], blank.params.recThrs)
+        ids, recalls = np.array(self.ids, np.int64), blank.params.recThrs
+        return Matches(ids, scores[order], matched[:, order], ignored[:, order], image[order], self._counting[area], recalls)
 
     def accumulated(self) -> Any:
         """pycocotools' evaluation, accumulated over all images that were given: one range of areas and one threshold at a time,

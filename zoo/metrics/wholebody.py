@@ -38,6 +38,7 @@ class CocoWholebodyHands(Choice, frozen=True, kw_only=True, tag="coco_wholebody_
 
     figures: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AP75", "AR", "AP_left", "AP_right")
     evaluator: ClassVar[str] = "pycocotools"
+    pairs: ClassVar[bool] = False
 
     sigmas: Annotated[tuple[float, ...], Meta(description="Spread per keypoint of a hand, wrist first")] = HAND_SIGMAS
     max_detections: Annotated[int, Meta(description="How many hands of a side count in an image, by falling score", ge=1)] = 20
@@ -56,11 +57,13 @@ class CocoWholebodyHands(Choice, frozen=True, kw_only=True, tag="coco_wholebody_
             for person, one, other in zip(people, left, right, strict=True)
         ]
 
-    def evaluate(self, annotations: Path, image_ids: Sequence[int], detections: Iterable[dict[str, Any]]) -> dict[str, float]:
+    def evaluate(
+        self, annotations: Path, image_ids: Sequence[int], detections: Iterable[dict[str, Any]], kept: Path | None = None
+    ) -> dict[str, float]:
         """The figures on `image_ids` (0..1), `images`, and `detections`: the hands that were found in them.
 
         A figure that the images cannot give, because no hand of a side is annotated, is absent. No hands found: zeros.
-        Raises StepFailed where the annotations cannot be scored."""
+        Nothing is written into `kept`. Raises StepFailed where the annotations cannot be scored."""
         metric = CocoOks(sigmas=self.sigmas, max_detections=self.max_detections)
         judges = {side: metric.judge(Truth(annotations, image_ids, len(self.sigmas), key)) for side, key in SIDES.items()}
         for ids, people in together(sorted(set(image_ids)), detections):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from zoo.document import Document
 from zoo.errors import Problem
-from zoo.metrics import CocoOks
 from zoo.recipe.model import Protocol, Workspace
 
 Fault = tuple[tuple[str | int, ...], str]
@@ -51,8 +50,8 @@ def unpaired(evaluate: Sequence[Protocol]) -> Iterator[Fault]:
             yield path, "a protocol cannot be held against itself"
         elif other is None:
             yield path, unknown("other protocol of this recipe", protocol.against, known.keys() - {protocol.protocol})
-        elif not isinstance(protocol.metric, CocoOks):
-            yield path, "only figures of the metric coco_oks are held against each other"
+        elif not protocol.metric.pairs:
+            yield path, "only figures of coco_oks and coco_bbox are held against each other"
         elif other.metric != protocol.metric:
             yield path, f"{protocol.against} is judged by another metric"
         elif not set(protocol.datasets) & set(other.datasets):

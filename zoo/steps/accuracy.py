@@ -17,6 +17,7 @@ from zoo.errors import StepFailed
 from zoo.journal import Journal
 from zoo.machine import describe, gpus, isa, versions
 from zoo.metrics import Metric
+from zoo.metrics.matching import NAME as MATCHES
 from zoo.pipelines import Pipeline
 from zoo.pose.skeletons import SKELETONS
 from zoo.record import canonical
@@ -59,7 +60,8 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         return reads["compiled"], canonical([backends, self.dataset, self.without, self.limit, self.skip_bad_images])
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `compiled` (and `photos`, and a detector's `boxes`); writes report.json and detections.json (what was judged)."""
+        """Reads `compiled` (and `photos`, and a detector's `boxes`); writes report.json, detections.json (what was judged)
+        and, for a metric that keeps it, matches.npz (what was matched)."""
         (error,) = self.run_together([Run(self, given, out, context)])
         if error:
             raise error
@@ -133,7 +135,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
         if not ids:
             raise StepFailed(f"none of the {len(skipped)} images could be evaluated", "leave --skip-bad-images away to see why")
         assert images.annotations is not None  # looked at when they were opened
-        figures = self.metric.evaluate(images.annotations, sorted(ids), results_in(way.journal))
+        figures = self.metric.evaluate(images.annotations, sorted(ids), results_in(way.journal), out / MATCHES)
         subset = self._subset(len(images), left_out)
         report = reports.Accuracy(
             figures={name: figures.get(name) for name in self.metric.figures},

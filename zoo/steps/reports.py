@@ -1,4 +1,4 @@
-"""What measuring steps write: Parity, Accuracy, Latency, and Failure where a cell could not be measured.
+"""What measuring steps write: Parity, Accuracy, Difference, Latency, and Failure where a cell could not be measured.
 
 Each is one JSON file and holds what its figures depend on. JSON knows neither nan nor infinity, so a
 figure that does not exist is None, and a report that is given one of those refuses to be made.
@@ -223,6 +223,40 @@ class Accuracy(Choice, frozen=True, kw_only=True, tag="accuracy"):
         msgspec.structs.force_setattr(self, "fingerprint", right)
 
 
+class Difference(Choice, frozen=True, kw_only=True, tag="difference"):
+    """How far a protocol's figure is from another's on the same images, by a paired bootstrap over these images."""
+
+    format: Literal[1] = 1
+    figure: str = "AP"
+    protocol: str
+    """The name of the one, and ..."""
+    fingerprint: str
+    """... its sha256, as its accuracy has it."""
+    against: str
+    """The name of the other, and ..."""
+    against_title: str
+    """... what it is in words."""
+    dataset: Data
+    difference: float
+    """The figure of the one less that of the other."""
+    standard_error: float
+    low: float
+    """From here ..."""
+    high: float
+    """... to there reach 95 % of the differences of images that were drawn with replacement, the same for both."""
+    samples: int
+    """How often they were drawn."""
+    seed: int
+    images: int
+    """That both were judged on."""
+    apart: int = 0
+    """That only one was judged on: they are left out."""
+    digests: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        _refuse_infinite(self, "difference")
+
+
 class Stage(Record, frozen=True, kw_only=True):
     """A stretch of the way from an image to poses."""
 
@@ -280,7 +314,7 @@ class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
         return max(self.settings, key=lambda setting: setting.images_per_second)
 
 
-Report = Parity | Accuracy | Latency | Failure
+Report = Parity | Accuracy | Difference | Latency | Failure
 
 
 def write(report: Report, folder: Path) -> None:
