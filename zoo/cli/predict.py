@@ -104,6 +104,7 @@ def command(
     """
     from dataclasses import replace
     from pathlib import Path
+    from shutil import rmtree
 
     from zoo.cli.console import counted
     from zoo.cli.predictions import FOLDER, Writer, gathered
@@ -146,8 +147,9 @@ def command(
         folder=str(writer.folder.resolve()),
     )
     key = fingerprint([task, Code(session.store.cache).digest(task)])
+    partial = session.store.resumed(key)
     try:
-        with session.store.resumed(key) as partial, session.telling(f"{recipe.name}/{chosen}") as told:
+        with session.telling(f"{recipe.name}/{chosen}") as told:
             context = replace(told, partial=partial)
 
             def opening(layout: Layout) -> PoseModel:
@@ -156,6 +158,7 @@ def command(
             writer.write_all(opening, layouts_of(parts, context), inputs, batch, context)
     except Cancelled as error:
         raise Cancelled(error.message, f"the same command goes on with the {counted(writer.left, 'image')} that are left") from error
+    rmtree(partial, ignore_errors=True)
     if writer.known:
         click.echo(f"{counted(writer.known, 'image')} had been done by a run that was stopped", err=True)
     if ready.rehearsal:
