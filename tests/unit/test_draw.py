@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from zoo.errors import ZooError
-from zoo.pose.draw import draw
+from zoo.pose.draw import _colour, draw
 from zoo.pose.keypoints import Poses
 from zoo.pose.skeletons import SKELETONS
 
@@ -225,3 +225,24 @@ def test_a_box_may_lie_anywhere(box: tuple[float, ...]) -> None:
         warnings.simplefilter("error")
         for image in (grey(), grey(1, 1), grey(20, 3)):
             assert draw(image, Poses.of_boxes(np.array([box], float), np.ones(1)), PERSON).shape == image.shape
+
+
+def plate(drawn: Any, colour: tuple[int, ...]) -> tuple[float, float, int]:
+    """Where the middle of the pixels of a colour is, and how many there are."""
+    rows, columns = np.nonzero((drawn == colour).all(axis=-1))
+    return float(columns.mean()), float(rows.mean()), len(rows)
+
+
+def test_a_number_stands_over_the_head_and_with_boxes_on_the_box() -> None:
+    someone = person(nose=(150, 60), left_wrist=(20, 120), left_elbow=(60, 100))
+    x, y, _ = plate(draw(grey(), someone, COCO, ids=np.array([0]), opacity=1), _colour(0))
+    assert 145 < x < 170 and 35 < y < 60
+    boxed = draw(grey(), someone, COCO, ids=np.array([0]), boxes=True, opacity=1)
+    assert tuple(boxed[55, 22]) == _colour(0), "it stands on the corner of the box"
+
+
+def test_nothing_of_another_person_covers_a_number() -> None:
+    behind, before = person(rank=1, nose=(100, 60), left_wrist=(100, 120)), person(rank=2, left_shoulder=(60, 50), left_elbow=(140, 50))
+    alone = plate(draw(grey(), behind, COCO, ids=np.array([4]), limbs=False, opacity=1), _colour(4))
+    both = draw(grey(), together(behind, before), COCO, ids=np.array([4, 7]), thickness=8, opacity=1)
+    assert plate(both, _colour(4))[2] == alone[2] > 40

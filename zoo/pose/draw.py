@@ -47,6 +47,7 @@ def draw(
             "name the skeleton of the decoder that made them",
         )
     canvas = Canvas(image)
+    labels: list[tuple[int, NDArray[np.float64]]] = []
     for person in np.argsort(poses.instance_scores, kind="stable"):
         if not skeleton.keypoints:
             if np.isfinite(poses.boxes[person]).all() and poses.instance_scores[person] >= threshold:
@@ -74,7 +75,11 @@ def draw(
                 stroke = _finger(points[among], thickness or whole) if fine else thickness or whole
                 _part(canvas, points, among, skeleton, stroke, fine)
         if ids is not None:
-            canvas.label(str(int(ids[person])), points[shown].min(axis=0), _colour(int(ids[person])))
+            # on the box where there is one, else above whatever of the person is highest
+            highest = points[shown][points[shown][:, 1].argmin()] - (0, 1.5 * whole)
+            labels.append((int(ids[person]), points[shown].min(axis=0) if boxes else highest))
+    for name, corner in labels:  # last: no limb or box of another person covers a number
+        canvas.label(str(name), corner, _colour(name))
     return canvas.blended(opacity)
 
 
