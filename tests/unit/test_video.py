@@ -48,6 +48,25 @@ def raw(path: Path, count: int = 60, rotation: int = 0, **options: str) -> Path:
     return path
 
 
+def changing(path: Path) -> Path:
+    """A video whose size changes after six of its twelve frames."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for number in range(6):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(plain(number), format="bgr24")))
+        # what a camera does that is turned: the same stream goes on in another size
+        other = av.CodecContext.create("mjpeg", "w")
+        other.width, other.height, other.pix_fmt, other.framerate, other.time_base = 64, 96, "yuvj420p", 10, Fraction(1, 10)
+        for number in range(6, 12):
+            picture = av.VideoFrame.from_ndarray(plain(number, 64, 96), format="bgr24")
+            picture.pts = number
+            for packet in other.encode(picture):
+                packet.stream, packet.time_base = stream, Fraction(1, 10)
+                container.mux(packet)
+    return path
+
+
 def frames(path: Path | str) -> tuple[list[Frame], str]:
     with open_video(str(path)) as video:
         found = list(video)
@@ -101,22 +120,7 @@ def test_a_frame_of_another_size_is_fitted_into_the_first_ones(tmp_path: Path) -
 
 
 def test_a_video_whose_size_changes_gives_every_frame_at_its_own(tmp_path: Path) -> None:
-    path = tmp_path / "a.mkv"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mjpeg", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
-        for number in range(6):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(plain(number), format="bgr24")))
-        # what a camera does that is turned: the same stream goes on in another size
-        other = av.CodecContext.create("mjpeg", "w")
-        other.width, other.height, other.pix_fmt, other.framerate, other.time_base = 64, 96, "yuvj420p", 10, Fraction(1, 10)
-        for number in range(6, 12):
-            picture = av.VideoFrame.from_ndarray(plain(number, 64, 96), format="bgr24")
-            picture.pts = number
-            for packet in other.encode(picture):
-                packet.stream, packet.time_base = stream, Fraction(1, 10)
-                container.mux(packet)
-    found, lost = frames(path)
+    found, lost = frames(changing(tmp_path / "a.mkv"))
     assert [frame.image.shape[:2] for frame in found] == [(64, 96)] * 6 + [(96, 64)] * 6 and not lost
 
 

@@ -145,7 +145,7 @@ def command(
                 demonstration.run(model, frames, context, workers=layout.workers, saver=saver, window=window)
         except Cancelled as error:
             stopped = error  # what there is is whole, and told
-    summary(demonstration, frames, ready, saver)
+    summary(demonstration, frames, ready, saver, images=bool(samples))
     if stopped:
         raise stopped
     return Bug.exit_code if demonstration.bugs else Findings.exit_code if frames.lost or demonstration.faults else 0
@@ -211,7 +211,7 @@ def photographs(session: Session) -> tuple[Sample, ...]:
     return dataset.open(session.context, fetched).samples
 
 
-def summary(demonstration: Demonstration, source: Source, ready: Ready, saver: Saver | None) -> None:
+def summary(demonstration: Demonstration, source: Source, ready: Ready, saver: Saver | None, *, images: bool) -> None:
     """Say what was shown, at what speed, and what is missing."""
     from zoo.cli.console import counted
     from zoo.cli.session import relative
@@ -219,11 +219,13 @@ def summary(demonstration: Demonstration, source: Source, ready: Ready, saver: S
     if ready.rehearsal:
         click.echo("a rehearsal: the weights are seeded, what was found means nothing", err=True)
     for lost in filter(None, [source.lost, *demonstration.faults[:5]]):
-        click.echo(f"{source.name}: {lost}", err=True)
+        click.echo(lost if images else f"{source.name}: {lost}", err=True)
     if len(demonstration.faults) > 5:
         click.echo(f"and {len(demonstration.faults) - 5} frames more that failed", err=True)
-    seen, frames = counted(demonstration.people, "person", "people"), counted(demonstration.frames, "frame")
+    seen = counted(demonstration.people, "person", "people")
+    frames = counted(demonstration.frames, "image") if images else counted(demonstration.frames, "frame")
     dropped = f", {demonstration.dropped} dropped" if demonstration.dropped else ""
-    speed = f"{demonstration.rate:.1f} frames/s, p50 latency {1e3 * demonstration.latency:.0f} ms"
+    of = "" if images else f" of {source.name}"
+    speed = f"{demonstration.rate:.1f} {'images' if images else 'frames'}/s, p50 latency {1e3 * demonstration.latency:.0f} ms"
     where = f": {', '.join(relative(path) for path in saver.places)}" if saver and demonstration.frames else ""
-    click.echo(f"{seen} in {frames}{dropped} of {source.name} by {ready.recipe.name} on {ready.target}, {speed}{where}")
+    click.echo(f"{seen} in {frames}{dropped}{of} by {ready.recipe.name} on {ready.target}, {speed}{where}")
