@@ -128,6 +128,13 @@ def test_list_and_show_tell_what_there_is(small: Small, zoo: Zoo) -> None:
     assert json.loads(zoo("show", "recipes/tiny.yaml", "--json").out)["benchmark"] == {"batch": 1, "batches": [], "height": 64, "width": 64}
 
 
+def test_show_says_what_a_protocol_is_held_against(small: Small, zoo: Zoo) -> None:
+    last = "    datasets: [coco_val2017, coco_train2017]\n"
+    small.recipe((last, f"{last}  - {{protocol: second, title: Second, datasets: [coco_val2017], against: original}}\n"))
+    judged = [line.strip() for line in zoo("show", "tiny").out.splitlines() if "judged by" in line]
+    assert judged == ["judged by coco_oks", "judged by coco_oks, held against original"]
+
+
 def states(zoo: Zoo, *words: str) -> dict[str, str]:
     """What `zoo plan` says, by action."""
     return {action["id"]: action["state"] for action in json.loads(zoo("plan", *words, "--json").out)}

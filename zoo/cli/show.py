@@ -110,7 +110,7 @@ def _protocol(session: Session, recipe: AnyRecipe, protocol: Protocol) -> Lines:
             people = protocol.people or recipe.people
             doubles = {"none": "doubles stay", "oks": f"doubles dropped over OKS {people.threshold:g}"}.get(people.nms, people.nms)
             yield "", f"boxes {said(boxes)}; {'flip test' if flip else 'no flip'}; people scored by {people.score}, {doubles}"
-    yield "", f"judged by {said(protocol.metric)}"
+    yield "", f"judged by {said(protocol.metric)}" + (f", held against {protocol.against}" if protocol.against else "")
     for name in protocol.datasets:
         dataset = session.place.declared.datasets[name]
         absent = dataset.absent(session.context) or (boxes.lacking(dataset, session.context) if boxes else "")
