@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import json
 import os
 import statistics
 import subprocess
@@ -134,7 +135,7 @@ class Ran(NamedTuple):
 
     seconds: float
     peak: int
-    """The most bytes that it, or a process that it started, held at a time; never less than this process held when it began."""
+    """The most bytes that it, or one of the processes that it started, held at a time."""
     said: str
     """What it wrote to standard output."""
     told: str
@@ -145,17 +146,25 @@ def run(command: Sequence[str], *, accepted: Sequence[int] = (0,)) -> Ran:
     """Run Python with the arguments `command`. Stops where that ends otherwise than `accepted`."""
     # bytecode is kept, as for anyone who installed it: some machines forbid that, and compiling takes 0.1 s
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as told:
-        started = time.perf_counter()
-        process = subprocess.Popen([sys.executable, *command], stdout=said, stderr=told, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds, process.returncode = time.perf_counter() - started, os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        told.seek(0)
-        ran = Ran(seconds, usage.ru_maxrss * 1024, said.read(), told.read())
-    if process.returncode not in accepted:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{ran.told[-2000:]}")
-    return ran
+    with tempfile.NamedTemporaryFile("r") as account:
+        launch = [sys.executable, "-S", "-c", _LAUNCH, account.name, sys.executable, *command]
+        done = subprocess.run(launch, capture_output=True, text=True, check=False, env=environment)
+        seconds, peak, code = json.load(account)
+    if code not in accepted:
+        raise SystemExit(f"{' '.join(command)} ended with {code}:\n{done.stderr[-2000:]}")
+    return Ran(seconds, peak, done.stdout, done.stderr)
+
+
+#: Linux counts what a process held before it became another program: a large parent's children would all look as large as it is. So a
+#: small one starts them, and writes down seconds, the most memory and the exit code.
+_LAUNCH = """
+import json, os, sys, time
+account, *command = sys.argv[1:]
+started = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawn(command[0], command, os.environ), 0)
+with open(account, "w") as file:
+    json.dump([time.perf_counter() - started, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status)], file)
+"""
 
 
 def zoo(*words: str, options: Sequence[str] = (), accepted: Sequence[int] = (0, 5)) -> Ran:

@@ -2,20 +2,20 @@
 
     python benchmarks/end_to_end.py [--rounds 5] [--images 97] [--target onnxruntime-fp32 --target onnxruntime-int8]
 
-human_pose_estimation_0001 on coco_mini, resized as 8-bit images, decoded with `resolution: lazy`. `alone` is the network on the same
-tensors in the same order, prepared before, called from as many threads at once as the layout has streams; `end to end` reads and
-decodes the JPEG files, prepares, runs and decodes poses. Both take turns in every round. The last line of each case holds the best of
-the one against the best of the other.
+human_pose_estimation_0001 on coco_mini, resized as 8-bit images, decoded with `resolution: lazy`. `network alone` is the network on the
+same tensors in the same order, prepared before, called from as many threads at once as the layout has streams; `end to end` reads and
+decodes the JPEG files, prepares, runs and decodes poses. Both take turns in every round. The layouts: one worker, which does one thing
+after the other; several beside calls of the network on all cores; a call on each core, with a worker each, and with more. The last line of
+each case holds the best of the one against the best of the other.
 """
 
-import argparse
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
-from common import artifact, carry_out, head, machine, open_recipe, ratio, row
+from common import arguments, artifact, carry_out, faster, head, machine, open_recipe, row
+from stages import network_alone, rate
 
 from zoo.context import Context
 from zoo.datasets.images import Images
@@ -24,38 +24,43 @@ from zoo.pipelines.estimator import Estimator
 from zoo.pose.decoders import PafDecoder
 from zoo.pose.fits import Height
 from zoo.recipe.model import Evaluation
-from zoo.stream import Layout, flow, layouts
+from zoo.stream import Layout, layouts
 
 #: (height, kind of target) -> the share that is aimed at, and the stretch
 AIMS = {(368, "fp32"): (0.95, 0.98), (256, "fp32"): (0.93, 0.96), (256, "int8"): (0.85, 0.92)}
 
 
-class Case:
-    """The ways that are compared, in one layout."""
+def tried(threads: int) -> list[Layout]:
+    """One worker, the stream's own layouts, and each of these with a worker more."""
+    found = [Layout(streams=1, workers=1), *layouts(threads)]
+    more = [Layout(streams=one.streams, workers=one.workers + 1) for one in layouts(threads)]
+    return sorted(dict.fromkeys([*found, *more]), key=lambda one: (one.streams, one.workers))
 
-    def __init__(self, model: Estimator, images: Images, layout: Layout, context: Context) -> None:
-        self.model, self.images, self.layout, self.context = model, images, layout, context
-        self.tensors = [model.preprocess.prepare(images.read(sample))[0] for sample in images.samples]
-        (self.bound,) = model.runner.inputs
 
-    def alone(self) -> float:
-        """Images a second of the network."""
-        return self.rate(self.tensors, lambda tensor: self.model.runner({self.bound: tensor}), self.layout.streams)
+def end_to_end(model: Estimator, images: Images, layout: Layout, context: Context) -> float:
+    """Images a second from files to poses."""
+    return rate(images.samples, lambda sample: model.many([images.read(sample)]), layout.workers, context)
 
-    def whole(self) -> float:
-        """Images a second from files to poses."""
-        return self.rate(self.images.samples, lambda sample: self.model.many([self.images.read(sample)]), self.layout.workers)
 
-    def rate(self, items: Sequence[Any], work: Callable[[Any], Any], workers: int) -> float:
-        started = time.perf_counter()
-        for _ in flow(items, work, workers=workers, context=self.context):
-            pass
-        return len(items) / (time.perf_counter() - started)
+def case(name: str, used: Any, folder: Any, images: Images, context: Context, rounds: int, aims: Sequence[float]) -> None:
+    """The lines of a network at a height."""
+    best = {"alone": 0.0, "whole": 0.0}
+    for layout in tried(context.threads):
+        with used.open(folder, context, streams=layout.streams) as opened:
+            model = cast(Estimator, opened)
+            tensors = [model.preprocess.prepare(images.read(sample))[0] for sample in images.samples]
+            # the first of each is warm-up
+            both = [(network_alone(model, tensors, layout, context), end_to_end(model, images, layout, context)) for _ in range(rounds + 1)]
+        alone, whole = zip(*both[1:], strict=True)
+        rates = {"alone": statistics.median(alone), "whole": statistics.median(whole)}
+        print(row(name, layout, f"{rates['alone']:.1f}", f"{rates['whole']:.1f}", faster(whole, alone, 3), ""), flush=True)
+        best = {way: max(best[way], rates[way]) for way in best}
+    share, (aim, stretch) = f"{best['whole'] / best['alone']:.3f}", aims
+    print(row(name, "best of each", f"{best['alone']:.1f}", f"{best['whole']:.1f}", share, f"{aim} ({stretch})"), flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = arguments(__doc__, rounds=5)
     parser.add_argument("--images", type=int, default=97)
     parser.add_argument("--target", action="append", help="default: onnxruntime-fp32 and onnxruntime-int8")
     given = parser.parse_args()
@@ -67,28 +72,14 @@ def main() -> None:
         raise SystemExit("the recipe is another than the one that this was written for")
     decode = msgspec.structs.replace(recipe.decode, resolution="lazy")
     print(machine(session.context.threads), "\n")
-    print(head("height", "target", "layout", "network alone, images/s", "end to end, images/s", "share (quartiles)", "aim"))
-    for (height, kind), (aim, stretch) in AIMS.items():
+    print(head("target, height", "layout", "network alone, images/s", "end to end, images/s", "share (quartiles)", "aim"))
+    for (height, kind), aims in AIMS.items():
+        fit = msgspec.structs.replace(recipe.preprocess.fit, height=height, min_width=0)
+        protocol = Evaluation(protocol="lazy", title="", datasets=("coco_mini",), fit=fit, order="resize_then_normalize", decode=decode)
         for name in (one for one in targets if kind in one):
-            fit = msgspec.structs.replace(recipe.preprocess.fit, height=height, min_width=0)
-            protocol = Evaluation(protocol="lazy", title="", datasets=("coco_mini",), fit=fit, order="resize_then_normalize", decode=decode)
             used = part(recipe, session.place.declared.targets[name], protocol)
-            best = {"alone": 0.0, "whole": 0.0}
-            for layout in layouts(session.context.threads):
-                folder = artifact(outcomes, f"{recipe.name}/{name}/compile")
-                with used.open(folder, session.context, streams=layout.streams) as model:
-                    case = Case(cast(Estimator, model), images, layout, session.context)
-                    # the first of each is warm-up
-                    network, poses = zip(*[(case.alone(), case.whole()) for _ in range(given.rounds + 1)], strict=True)
-                middle, low, high = ratio(poses[1:], network[1:])
-                rates = {"alone": statistics.median(network[1:]), "whole": statistics.median(poses[1:])}
-                share = f"{middle:.3f} ({low:.3f}-{high:.3f})"
-                print(row(height, name, layout, f"{rates['alone']:.1f}", f"{rates['whole']:.1f}", share, ""), flush=True)
-                best = {way: max(best[way], rates[way]) for way in best}
-            share = f"{best['whole'] / best['alone']:.3f}"
-            print(
-                row(height, name, "best of each", f"{best['alone']:.1f}", f"{best['whole']:.1f}", share, f"{aim} ({stretch})"), flush=True
-            )
+            folder = artifact(outcomes, f"{recipe.name}/{name}/compile")
+            case(f"{name}, {height}", used, folder, images, session.context, given.rounds, aims)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     python benchmarks/eval_images.py [--count 100 1000 10000] [--target openvino-int8]
 
-human_pose_estimation_0001 at height 256, resized as 8-bit images, decoded with `resolution: lazy`. The images are coco_mini's, again and
-again: links in a folder that is made for this, with ids of their own in an annotation file of their own. Build and timing are done
-before. Each line is a process of its own, the whole `zoo eval` of a count of images: it finds out what the files hold, reads them, runs
-the network, decodes, judges, and writes results and leaderboard.
+human_pose_estimation_0001 in its protocol lazy_256: resized as 8-bit images, decoded without enlarging the maps. The images are those of
+coco_mini, again and again: links in a folder that is made for this, with ids of their own in an annotation file of their own. Build and
+timing are done before. Each line is a process of its own, the whole `zoo eval` of a count of images: it finds out what the files hold,
+reads them, runs the network, decodes, judges, and writes results and leaderboard.
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from common import arguments, head, machine, make_workspace, pruned, row, zoo
 from zoo.cli.session import Session
 from zoo.datasets.images import Images
 
-RECIPE = "human_pose_estimation_0001"
+RECIPE, PROTOCOL = "human_pose_estimation_0001", "lazy_256"
 #: images that are judged when everything is built
 FEW = 8
 
@@ -50,11 +50,9 @@ def workspace(session: Session, target: str, counts: list[int], root: Path) -> N
     images = session.place.declared.datasets["coco_mini"].open(session.context)
     for count in counts:
         declared["datasets"][name_of(count)] = repeated(images, count, root / "data" / name_of(count))
-    lazy = {"fit": {**recipe["preprocess"]["fit"], "height": 256}, "decode": {**recipe["decode"], "resolution": "lazy"}}
-    lazy["fit"].pop("min_width", None)
-    recipe["evaluate"] = [
-        {"protocol": "lazy", "title": "height 256", "order": "resize_then_normalize", "datasets": [*map(name_of, counts)], **lazy}
-    ]
+    (lazy,) = (one for one in recipe["evaluate"] if one["protocol"] == PROTOCOL)
+    lazy.pop("against")
+    recipe["evaluate"] = [{**lazy, "datasets": [*map(name_of, counts)]}]
     make_workspace(root, declared, [recipe])
 
 
