@@ -592,6 +592,12 @@ def test_every_bad_file_is_named_at_once(tmp_path: Path) -> None:
     assert lines[3] == "bench/d/openvino-fp32.json: its content belongs in bench/d/onnxruntime-fp32.json"
 
 
+def test_a_result_from_before_there_were_differences_is_read_without_any() -> None:
+    plain = msgspec.json.decode(encode(result()))
+    del plain["differences"]
+    assert decode(msgspec.json.encode(plain), "old") == result()
+
+
 def test_a_result_is_the_same_bytes_after_a_round_trip() -> None:
     one = result(accuracy=(accuracy(), Failure(word="w", message="m")))
     assert encode(decode(encode(one), "x")) == encode(one)

@@ -15,7 +15,6 @@ from zoo.machine import describe
 from zoo.metrics import CocoOks
 from zoo.metrics.matching import NAME
 from zoo.pose.coco_results import coco_results
-from zoo.recipe.model import Recipe
 from zoo.recipe.workspace import open_place, read_recipe
 from zoo.steps import reports
 from zoo.steps.compare import Compare
@@ -91,11 +90,10 @@ def test_why_there_is_no_accuracy_is_why_there_is_no_difference(tmp_path: Path, 
     assert reports.read(tmp_path) == failure
 
 
-def differences(small: Small, wish: Wish) -> dict[str, Any]:
+def differences(small: Small, wish: Wish, name: str = "tiny") -> dict[str, Any]:
     """Id -> what it reads, of every difference that is planned."""
     place = open_place(str(small.root))
-    recipe = read_recipe(place.find("tiny"), place)
-    assert isinstance(recipe, Recipe)
+    recipe = read_recipe(place.find(name), place)
     actions = plan(recipe, place, place.context(offline=True), wish)
     ids = [action.id for action in actions]
     for action in actions:
@@ -117,3 +115,26 @@ def test_a_difference_is_planned_on_every_dataset_that_both_are_judged_on(tmp_pa
     }
     assert list(differences(small, Wish(accuracy=True))) == [cell.format("difference", "val2017", "original")], "the other is not here"
     assert not differences(small, Wish(latency=True, assume=True))
+
+
+FIT = "    fit: {type: stretch, width: 64, height: 64}\n"
+
+
+def test_no_difference_is_planned_for_a_target_that_one_of_the_two_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Small.entered(tmp_path, monkeypatch)
+    last, wish = "    datasets: [coco_val2017, coco_train2017]\n", Wish(accuracy=True)
+    fixed = ("  onnxruntime-fp32:\n", "  onnxruntime-fp32: {shape: [64, 64]}\n")
+    own = ("fit: {type: height, height: 64, multiple: 8, place: center, min_width: 64}", FIT.strip())
+    small.recipe((last, last + SECOND), fixed, own)
+    assert len(differences(small, wish)) == 1
+    small.recipe((last, last + SECOND + FIT.replace("height: 64", "height: 128")), fixed, own)
+    assert not differences(small, wish)
+
+
+def test_protocols_of_a_pipeline_are_held_against_each_other_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Small.entered(tmp_path, monkeypatch)
+    last = "    datasets: [coco_val2017]\n"
+    few = "  - {protocol: few, title: Few, datasets: [coco_val2017], against: together}\n"
+    small.pipeline((last, last + few))
+    (found,) = differences(small, Wish(accuracy=True), "both")
+    assert found == "both/onnxruntime-fp32/difference/coco_val2017/few"
