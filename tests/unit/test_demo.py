@@ -258,6 +258,20 @@ def test_where_there_is_no_display_the_way_on_is_said(monkeypatch: pytest.Monkey
     assert "--save" in caught.value.hint
 
 
+def test_a_display_that_nobody_sees_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pygame.display.get_driver", lambda: "offscreen")
+    monkeypatch.setattr("pygame.display.init", lambda: None)
+    monkeypatch.setattr("pygame.display.get_desktop_sizes", lambda: [(640, 480)])
+    monkeypatch.setattr("pygame.display.set_caption", lambda _: None)
+    with pytest.raises(UsageError, match="no window can be opened here: there is no display"):
+        Window("a test")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "offscreen")  # whoever says so wants it
+    with Window("a test"):
+        pass
+
+
 def test_overlays_are_those_that_there_are() -> None:
     assert wanted(None, False, []) == {"skeleton", "status"} and wanted(None, True, []) == {"skeleton", "status", "ids"}
     assert wanted("boxes, ids", False, []) == {"boxes", "ids"}

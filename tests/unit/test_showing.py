@@ -136,7 +136,25 @@ def test_what_is_not_there_to_be_shown_is_named_before_anything_is_built(here: P
     assert not list(here.glob("out*"))
 
 
-#: ^C, or worse, as the nth frame is written
+@pytest.mark.parametrize(
+    ("save", "said"),
+    [
+        ("out.avi", "out.avi: a video is written as .mp4, pictures into a folder\n  say --save out.mp4, or a folder"),
+        ("out.jpg", "pictures into a folder"),
+        ("a-file", "nothing can be written to a-file: File exists"),
+        ("a-file/out.mp4", "nothing can be written to a-file: File exists"),
+        ("a-folder.mp4", "a-folder.mp4 is a folder"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_built(here: Path, zoo: Zoo, save: str, said: str) -> None:
+    (here / "a-file").touch()
+    (here / "a-folder.mp4").mkdir()
+    found = zoo("demo", "top_down", "--save", save)
+    assert found.code == 2 and said in found.err and "made" not in found.err
+    assert sorted(path.name for path in here.iterdir()) == ["a-file", "a-folder.mp4"]
+
+
+#: ^C as the nth frame is written
 STOPPING = """
 import os, signal, sys
 from zoo.video.writer import VideoWriter

@@ -96,18 +96,22 @@ def command(
     Heatmaps and part affinity fields are shown of single networks that find people by themselves. In a field the colour is the
     direction: red right, yellow-green down, cyan left, violet up.
 
+    A recipe's protocols are other ways to use its network: demo_256 is that of Lightweight OpenPose's own demo, of lower images, in half
+    the time.
+
     \b
       zoo demo rtmdet_rtmpose_s
       zoo demo human_pose_estimation_0001 --input street.mp4 --save out.mp4 --track --smooth
+      zoo demo human_pose_estimation_0001 --input street.mp4 --save out.mp4 --protocol demo_256
       zoo demo openpose_mobilenet --input 0 --show
     """
     from contextlib import ExitStack
     from pathlib import Path
 
+    from zoo.cli import saving
     from zoo.cli.demonstration import Demonstration
     from zoo.cli.predict import SEEN, looks_at_boxes
     from zoo.cli.running import chosen_target, made, parts_in
-    from zoo.cli.saving import Saver
     from zoo.cli.session import Session, exit_code
     from zoo.cli.window import Window
     from zoo.errors import Bug, Cancelled, Findings, UsageError
@@ -128,6 +132,9 @@ def command(
         opened.enter_context(frames)
         if frames.live and not (save or show):
             raise UsageError(f"{frames.name} never ends", "say what becomes of it: --show, --save out.mp4, or both")
+        folder = Path(save) if save else None if show else Path("demo") / recipe.name
+        if folder:
+            saving.ready(folder)
         window = opened.enter_context(Window(f"{recipe.name} on {chosen}")) if show else None
         ready = made(session, recipe, chosen, parts, weights=weights, rehearse=rehearse)
         if isinstance(ready, list):
@@ -135,8 +142,7 @@ def command(
         # a live frame is wanted at once, on every core; of a file's frames several are run beside one another
         layout = layouts_of(parts, session.context)[-1 if frames.live else 0]
         model = opened.enter_context(ready.open(session.context, streams=layout.streams))
-        folder = Path(save) if save else None if show else Path("demo") / recipe.name
-        saver = opened.enter_context(Saver(folder, frames, samples, model.skeleton.name)) if folder else None
+        saver = opened.enter_context(saving.Saver(folder, frames, samples, model.skeleton.name)) if folder else None
         tracker = Tracker(model.skeleton) if "ids" in overlays or track or smooth else None
         demonstration = Demonstration(overlays, shown, tracker, OneEuro() if smooth else None, fail_fast=fail_fast)
         stopped: Cancelled | None = None

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.cli.predictions import names
+from zoo.cli.predictions import ENDINGS, names
 from zoo.datasets.images import Sample
 from zoo.errors import StepFailed, UsageError
 from zoo.files import replacing, write_bytes
@@ -23,8 +23,27 @@ from zoo.video.source import Frame, Source
 from zoo.video.writer import VideoWriter
 
 VIDEO = ".mp4"
+#: how files end that somebody may want, and that are not written
+OTHERS = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mpg", ".ogv", ".webm", ".wmv", ".jsonl", ".json"} | ENDINGS
 #: the keypoints of a folder of pictures
 POSES = "poses.jsonl"
+
+
+def ready(save: Path) -> None:
+    """Make the folder that is `save`, or that holds it. Raises UsageError where that cannot be, or where `save` ends like a file that
+    is not written."""
+    ending = save.suffix.lower()
+    if ending in OTHERS:
+        raise UsageError(
+            f"{save}: a video is written as {VIDEO}, pictures into a folder", f"say --save {save.with_suffix(VIDEO)}, or a folder"
+        )
+    folder = save.parent if ending == VIDEO else save
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"nothing can be written to {folder}: {error.strerror}", "name another place with --save") from error
+    if ending == VIDEO and save.is_dir():
+        raise UsageError(f"{save} is a folder", "name a file that is not there")
 
 
 class Saver:
@@ -35,7 +54,7 @@ class Saver:
     def __init__(self, save: Path, source: Source, samples: tuple[Sample, ...], skeleton: str) -> None:
         self._skeleton, self._stack = skeleton, ExitStack()
         self._video: VideoWriter | None = None
-        self._called = names(samples)
+        self._called, self._save = names(samples), save
         self._lines: IO[str] | None = None
         whole = save.suffix.lower() == VIDEO
         self.folder = save.parent if whole else save
@@ -67,10 +86,7 @@ class Saver:
             ) from error
 
     def __enter__(self) -> Self:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"nothing can be written to {self.folder}: {error.strerror}", "name another place with --save") from error
+        ready(self._save)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

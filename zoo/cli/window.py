@@ -14,6 +14,8 @@ from zoo.optional import require
 
 #: key -> the overlay that it turns on and off
 TOGGLES = {"s": "skeleton", "h": "heatmap", "p": "paf", "b": "boxes", "i": "ids", "f": "status"}
+#: the drivers of SDL that show nothing
+UNSEEN = {"dummy", "offscreen"}
 #: how often a window that stands still looks at its keys, seconds
 _GLANCE_MS = 30
 
@@ -29,7 +31,11 @@ class Window:
             self._pygame.display.set_caption(title)
             self._largest = self._pygame.display.get_desktop_sizes()[0]
         except self._pygame.error as error:
-            raise _no_display(error) from error
+            raise _no_display(str(error)) from error
+        # where SDL finds no display it takes one that nobody sees
+        if (driver := self._pygame.display.get_driver()) in UNSEEN and os.environ.get("SDL_VIDEODRIVER") != driver:
+            self._pygame.display.quit()
+            raise _no_display("there is no display")
         self._surface: Any = None
         self.paused = False
 
@@ -45,7 +51,7 @@ class Window:
             if self._surface is None or self._surface.get_size() != size:
                 self._surface = self._pygame.display.set_mode(size)
         except self._pygame.error as error:
-            raise _no_display(error) from error
+            raise _no_display(str(error)) from error
         self._surface.blit(picture, (0, 0))
         self._pygame.display.flip()
 
@@ -70,5 +76,5 @@ class Window:
         self._pygame.display.quit()
 
 
-def _no_display(error: Exception) -> UsageError:
-    return UsageError(f"no window can be opened here: {error}", "leave --show away, and see the video that --save out.mp4 writes")
+def _no_display(why: str) -> UsageError:
+    return UsageError(f"no window can be opened here: {why}", "leave --show away, and see the video that --save out.mp4 writes")
