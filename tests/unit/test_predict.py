@@ -89,7 +89,7 @@ def called(samples: Sequence[Sample]) -> list[str]:
 def written(writer: Writer, model: PoseModel, paths: Sequence[Path], context: Context, batch: int = 4) -> dict[str, bytes]:
     """What `writer` writes of the images that `paths` name."""
     writer.ready()
-    writer.write_all(lambda _: model, LAYOUTS, gathered(paths, writer.folder), batch, context)
+    writer.write_all(lambda _: model, LAYOUTS, gathered(paths, writer.folder / "drawn"), batch, context)
     return contents(writer.folder)
 
 
@@ -101,7 +101,7 @@ def test_files_are_taken_as_they_are_and_folders_by_their_endings_in_order(tmp_p
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).write_bytes(b"")
     (tmp_path / "in/empty").mkdir()
-    found = gathered([tmp_path / "in/named", tmp_path / "in"], tmp_path / "out")
+    found = gathered([tmp_path / "in/named", tmp_path / "in"], tmp_path / "out" / "drawn")
     assert called(found) == ["named", "a.PNG", "b.jpg", "e.jpg/f.bmp", "sub/d.tiff", "sub/deep/c.webp"]
     assert [sample.path for sample in found][1] == tmp_path / "in/a.PNG"
     assert [sample.id for sample in found] == list(range(6))
@@ -112,15 +112,15 @@ def test_what_is_named_twice_is_taken_once(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     image(Path("in/a.jpg"))
     Path("in/sub").mkdir()
-    assert called(gathered([Path(path) for path in [*twice, str(tmp_path / "in")]], Path("out"))) == ["a.jpg"]
+    assert called(gathered([Path(path) for path in [*twice, str(tmp_path / "in")]], Path("out") / "drawn")) == ["a.jpg"]
 
 
 def test_two_images_of_one_name_are_refused_and_both_are_named(tmp_path: Path) -> None:
     one, other = image(tmp_path / "one/a.jpg"), image(tmp_path / "other/a.jpg")
     with pytest.raises(UsageError) as error:
-        gathered([tmp_path / "one", other], tmp_path / "out")
+        gathered([tmp_path / "one", other], tmp_path / "out" / "drawn")
     assert error.value.message == f"two images are called a.jpg: {one}, {other}" and "the folder that holds both" in error.value.hint
-    assert called(gathered([tmp_path], tmp_path / "out")) == ["one/a.jpg", "other/a.jpg"]
+    assert called(gathered([tmp_path], tmp_path / "out" / "drawn")) == ["one/a.jpg", "other/a.jpg"]
 
 
 @pytest.mark.parametrize("inside", [[], ["notes.txt"], ["sub/deeper/"], ["image.jpg.txt"]])
@@ -131,7 +131,7 @@ def test_a_folder_without_images_is_refused_with_what_images_end_in(tmp_path: Pa
             (tmp_path / "in" / name).write_bytes(b"")
     (tmp_path / "in").mkdir(exist_ok=True)
     with pytest.raises(UsageError, match=r"there are no images in \S*in\n") as error:
-        gathered([tmp_path / "in"], tmp_path / "out")
+        gathered([tmp_path / "in"], tmp_path / "out" / "drawn")
     assert ".jpg" in error.value.hint
 
 
@@ -140,10 +140,10 @@ def test_pictures_drawn_before_are_no_images_wherever_the_output_lies(tmp_path: 
     (tmp_path / "elsewhere").mkdir()
     image(tmp_path / "in/a.jpg")
     image(tmp_path / output / "drawn/sub/a.jpg")
-    assert called(gathered([tmp_path / "in"], tmp_path / output)) == ["a.jpg"]
+    assert called(gathered([tmp_path / "in"], tmp_path / output / "drawn")) == ["a.jpg"]
     for path in ("drawn", "drawn/sub/a.jpg"):
         with pytest.raises(UsageError, match="where pictures are drawn"):
-            gathered([tmp_path / "in/a.jpg", tmp_path / output / path], tmp_path / output)
+            gathered([tmp_path / "in/a.jpg", tmp_path / output / path], tmp_path / output / "drawn")
 
 
 def test_links_to_files_are_followed_and_circles_of_folders_are_not(tmp_path: Path) -> None:
@@ -153,9 +153,9 @@ def test_links_to_files_are_followed_and_circles_of_folders_are_not(tmp_path: Pa
     (tmp_path / "in/self.jpg").symlink_to("self.jpg")
     (tmp_path / "in/circle").symlink_to(tmp_path / "in")
     os.mkfifo(tmp_path / "in/pipe.jpg")  # reading it would wait for ever
-    assert called(gathered([tmp_path / "in"], tmp_path / "out")) == ["a.jpg", "gone.jpg", "link.jpg", "self.jpg"]
+    assert called(gathered([tmp_path / "in"], tmp_path / "out" / "drawn")) == ["a.jpg", "gone.jpg", "link.jpg", "self.jpg"]
     (tmp_path / "door").symlink_to(tmp_path / "in")
-    assert called(gathered([tmp_path / "door"], tmp_path / "out"))[0] == "a.jpg", "a link that is named is followed"
+    assert called(gathered([tmp_path / "door"], tmp_path / "out" / "drawn"))[0] == "a.jpg", "a link that is named is followed"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_every_format_is_written_and_says_the_same(tmp_path: Path, context: Cont
 
 
 def test_a_detectors_people_are_written_and_drawn(tmp_path: Path, context: Context) -> None:
-    samples = gathered([image(tmp_path / "a.png")], tmp_path / "out")
+    samples = gathered([image(tmp_path / "a.png")], tmp_path / "out" / "drawn")
     writer = Writer(tmp_path / "out", ["txt", "json", "coco"], draw=True)
     writer.write_all(lambda _: Detector("person"), LAYOUTS, samples, 1, context)
     found = contents(writer.folder)
@@ -564,8 +564,8 @@ def test_pictures_that_any_recipe_drew_here_are_no_images_unless_they_are_named(
     image(Path("a.jpg"))
     image(Path("predictions/other/drawn/a.jpg"))
     image(Path("predictions/own.jpg"))
-    assert called(gathered([Path()], Path("predictions/mine"))) == ["a.jpg", "predictions/own.jpg"]
-    assert called(gathered([Path("predictions/other/drawn")], Path("predictions/mine"))) == ["a.jpg"]
+    assert called(gathered([Path()], Path("predictions/mine") / "drawn")) == ["a.jpg", "predictions/own.jpg"]
+    assert called(gathered([Path("predictions/other/drawn")], Path("predictions/mine") / "drawn")) == ["a.jpg"]
 
 
 def test_that_an_image_is_taken_for_one_person_is_said_with_what_finds_people(here: Path, built: Path, zoo: Zoo) -> None:

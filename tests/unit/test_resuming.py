@@ -41,7 +41,7 @@ def run(folder: Path, images: Path, context: Context, *, most: int = 99, formats
     heard = dataclasses.replace(context, listener=lambda news: context.cancelled.set() if news.done >= most else None)
     writer, model = Writer(folder, formats, draw=True), Odd("openpose_18")
     try:
-        writer.write_all(lambda _: model, layouts(1), gathered([images], folder), 1, heard)
+        writer.write_all(lambda _: model, layouts(1), gathered([images], folder / "drawn"), 1, heard)
     except Cancelled:
         assert most < 99
     return writer, model.calls

@@ -154,6 +154,46 @@ def test_what_cannot_be_written_is_said_before_anything_is_built(here: Path, zoo
     assert sorted(path.name for path in here.iterdir()) == ["a-file", "a-folder.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("source", "save", "over"),
+    [
+        ("a.mp4", "a.mp4", "a.mp4"),
+        ("a.mp4", ".", "a.mp4"),
+        ("link.mp4", "a.mp4", "a.mp4"),
+        ("photos", "photos", "one.jpg"),
+        ("photos/one.jpg", "photos", "one.jpg"),
+        ("one.png", ".", ""),
+        ("photos", ".", ""),
+        ("a.mp4", "photos", ""),
+    ],
+)
+def test_nothing_that_is_shown_is_written_over(here: Path, zoo: Zoo, source: str, save: str, over: str) -> None:
+    raw(here / "a.mp4", 2)
+    (here / "link.mp4").symlink_to("a.mp4")
+    (here / "photos").mkdir()
+    (here / "photos/one.jpg").write_bytes(RIGHT["grey.jpg"][0])
+    (here / "one.png").write_bytes(RIGHT["alpha.png"][0])
+    before = {path: path.read_bytes() for path in (here / "a.mp4", here / "photos/one.jpg", here / "one.png")}
+    said = zoo("demo", "finder", "--input", source, "--save", save)
+    assert said.code == (2 if over else 0), said.err
+    assert (f"{over} is shown, and would be written over" in said.err) == bool(over)
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_pictures_that_were_drawn_are_not_shown_again(here: Path, zoo: Zoo) -> None:
+    (here / "one.jpg").write_bytes(RIGHT["grey.jpg"][0])
+    for save in ((), ("--save", "out")):
+        for _ in range(2):
+            assert "in 1 image " in zoo("demo", "finder", "--input", "one.jpg", *save).out
+    assert "in 2 images " in zoo("demo", "finder", "--input", ".", "--save", "out").out, "the folder of another run is a folder"
+    assert "in 1 image " in zoo("demo", "finder", "--input", "out/one.jpg", "--save", "again").out, "who names them means them"
+
+
+def test_a_video_is_not_for_predict_which_says_what_is(here: Path, zoo: Zoo) -> None:
+    said = zoo("predict", "finder", str(raw(here / "a.mp4", 2)), "--save", "out")
+    assert said.code == 2 and "a.mp4 is a video\n  zoo demo RECIPE --input" in said.err
+
+
 #: ^C as the nth frame is written
 STOPPING = """
 import os, signal, sys

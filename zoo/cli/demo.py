@@ -11,6 +11,7 @@ from zoo.licence import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from zoo.cli.demonstration import Demonstration
     from zoo.cli.running import Ready
@@ -128,13 +129,13 @@ def command(
     shown = threshold if threshold is not None else SEEN if any(map(looks_at_boxes, parts_of(recipe).values())) else 0.0
 
     with ExitStack() as opened:
-        frames, samples = opened_source(session, source, rate, strict=fail_fast)
+        folder = Path(save) if save else None if show else saving.FOLDER / recipe.name
+        frames, samples = opened_source(session, source, rate, strict=fail_fast, drawn=folder)
         opened.enter_context(frames)
         if frames.live and not (save or show):
             raise UsageError(f"{frames.name} never ends", "say what becomes of it: --show, --save out.mp4, or both")
-        folder = Path(save) if save else None if show else Path("demo") / recipe.name
         if folder:
-            saving.ready(folder)
+            saving.ready(folder, frames, samples)
         window = opened.enter_context(Window(f"{recipe.name} on {chosen}")) if show else None
         ready = made(session, recipe, chosen, parts, weights=weights, rehearse=rehearse)
         if isinstance(ready, list):
@@ -170,16 +171,20 @@ def wanted(overlay: str | None, tracked: bool, parts: Sequence[Part]) -> set[str
     reads = set(parts[0].decode.reads()) if len(parts) == 1 and not parts[0].of_boxes else set()
     for name, field in (("heatmap", "heatmaps"), ("paf", "pafs")):
         if name in names and field not in reads:
-            raise UsageError(f"this recipe has no {OVERLAYS[name]} to show", "single networks that find people by themselves have")
+            raise UsageError(f"this recipe has no {field} to show", "single networks that find people by themselves have")
     return names
 
 
-def opened_source(session: Session, named: str | None, rate: int, *, strict: bool = False) -> tuple[Source, tuple[Sample, ...]]:
-    """What a command line names, and the images where it is images. Raises UsageError where it is nothing that can be shown."""
+def opened_source(
+    session: Session, named: str | None, rate: int, *, strict: bool = False, drawn: Path | None = None
+) -> tuple[Source, tuple[Sample, ...]]:
+    """What a command line names, and the images where it is images: of a folder without what was `drawn` into one inside of it.
+
+    Raises UsageError where it is nothing that can be shown."""
     from pathlib import Path
 
     from zoo.cli.demonstration import Pictures
-    from zoo.cli.predictions import ENDINGS, gathered
+    from zoo.cli.predictions import ENDINGS, gathered, real
     from zoo.errors import UsageError
     from zoo.video.newest import Newest
     from zoo.video.source import is_video, open_video
@@ -192,7 +197,7 @@ def opened_source(session: Session, named: str | None, rate: int, *, strict: boo
     if not is_video(named) and (path.is_dir() or path.suffix.lower() in ENDINGS):
         if not path.exists():
             raise UsageError(f"{named}: there is no such file", "name a video, an image, a folder of images, a camera (0) or an address")
-        samples = gathered([path], Path("demo"))
+        samples = gathered([path], None if drawn is None or real(path).is_relative_to(real(drawn)) else drawn)
         return Pictures(samples, rate, strict=strict), samples
     video = open_video(named)
     return (Newest(video, session.context.cancelled) if video.live else video), ()

@@ -107,7 +107,7 @@ def command(
     from shutil import rmtree
 
     from zoo.cli.console import counted
-    from zoo.cli.predictions import FOLDER, Writer, gathered
+    from zoo.cli.predictions import DRAWN, FOLDER, Writer, gathered
     from zoo.cli.resuming import Task
     from zoo.cli.running import chosen_target, made, parts_in
     from zoo.cli.session import Session, exit_code, relative
@@ -126,7 +126,7 @@ def command(
     shown = threshold if threshold is not None else SEEN if any(map(looks_at_boxes, parts_of(recipe).values())) else 0.0
     formats = list(dict.fromkeys(formats)) or ["txt"]
     writer = Writer(Path(save or FOLDER / recipe.name), formats, pictures, shown, fail_fast=fail_fast)
-    inputs = gathered([Path(path) for path in paths], writer.folder)
+    inputs = gathered([Path(path) for path in paths], writer.folder / DRAWN)
     writer.ready()
 
     if isinstance(recipe, Recipe) and looks_at_boxes(recipe):

@@ -27,6 +27,7 @@ from zoo.pose.keypoints import Poses
 from zoo.stream import Layout, Reopened, streamed
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".ogv", ".webm", ".wmv"}
 DRAWN = "drawn"
 FOLDER = Path("predictions")
 """Where predictions lie, each recipe's in a folder of its own, unless another is named."""
@@ -34,21 +35,24 @@ ALIKE = 4
 """Images in hand at once, in calls' worth: those of one shape among them share calls."""
 
 
-def gathered(paths: Sequence[Path], output: Path) -> tuple[Sample, ...]:
+def gathered(paths: Sequence[Path], drawn: Path | None) -> tuple[Sample, ...]:
     """The images that `paths` name: files as they are, of folders all that end like images, in order of their names.
 
     Each is called by its path within what was named. Links to files are followed, links to folders inside of what was named are
-    not. Pictures that an earlier run drew in the `output` or the usual folder are passed over.
-    Raises UsageError where there are none, where two would be called alike, or where those pictures themselves are named."""
-    drawings, usual = _real(output / DRAWN), [_real(folder) for folder in FOLDER.glob(f"*/{DRAWN}")]
+    not. Pictures that an earlier run drew in the folder `drawn` or the usual ones are passed over.
+    Raises UsageError where there are none, where two would be called alike, where those pictures themselves are named, or a video."""
+    drawings = [real(drawn)] if drawn else []
+    usual = [real(folder) for folder in FOLDER.glob(f"*/{DRAWN}")]
     found: dict[Path, str] = {}
     for path in paths:
-        if _real(path).is_relative_to(drawings):
-            raise UsageError(f"{path} lies in {output / DRAWN}, where pictures are drawn", "save to another folder")
+        if any(real(path).is_relative_to(folder) for folder in drawings):
+            raise UsageError(f"{path} lies in {drawn}, where pictures are drawn", "save to another folder")
+        if path.suffix.lower() in VIDEOS and path.is_file():
+            raise UsageError(f"{path} is a video", f"zoo demo RECIPE --input {path} shows it, and writes down what is found")
         # who names other drawings means them
-        passed = [drawings, *(folder for folder in usual if not _real(path).is_relative_to(folder))]
+        passed = [*drawings, *(folder for folder in usual if not real(path).is_relative_to(folder))]
         for file, name in _images(path):
-            if not any(_real(file).is_relative_to(folder) for folder in passed):
+            if not any(real(file).is_relative_to(folder) for folder in passed):
                 found.setdefault(Path(os.path.abspath(file)), name)  # noqa: PTH100 - not resolved: a link is an image of its own
     if not found:
         raise UsageError(f"there are no images in {', '.join(map(str, paths))}", f"images end in {', '.join(sorted(ENDINGS))}")
@@ -59,7 +63,8 @@ def gathered(paths: Sequence[Path], output: Path) -> tuple[Sample, ...]:
     return tuple(Sample(index, path, name) for index, (path, name) in enumerate(found.items()))
 
 
-def _real(path: Path) -> Path:
+def real(path: Path) -> Path:
+    """Where a path leads to, as far as it leads."""
     # not Path.resolve: a link that leads to itself ends it with an error
     return Path(os.path.realpath(path))
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.cli.predictions import ENDINGS, names
+from zoo.cli.predictions import ENDINGS, VIDEOS, names, real
 from zoo.datasets.images import Sample
 from zoo.errors import StepFailed, UsageError
 from zoo.files import replacing, write_bytes
@@ -22,16 +22,20 @@ from zoo.pose.keypoints import Poses
 from zoo.video.source import Frame, Source
 from zoo.video.writer import VideoWriter
 
+#: what is shown lies here, each recipe's in a folder of its own, unless another is named
+FOLDER = Path("demo")
 VIDEO = ".mp4"
 #: how files end that somebody may want, and that are not written
-OTHERS = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mpg", ".ogv", ".webm", ".wmv", ".jsonl", ".json"} | ENDINGS
+OTHERS = (VIDEOS | ENDINGS | {".gif", ".json", ".jsonl"}) - {VIDEO}
 #: the keypoints of a folder of pictures
 POSES = "poses.jsonl"
 
 
-def ready(save: Path) -> None:
-    """Make the folder that is `save`, or that holds it. Raises UsageError where that cannot be, or where `save` ends like a file that
-    is not written."""
+def ready(save: Path, source: Source, samples: tuple[Sample, ...]) -> None:
+    """Make the folder that is `save`, or that holds it.
+
+    Raises UsageError where it cannot be made, where `save` ends like a file that is not written, or where something that is shown
+    would be written over."""
     ending = save.suffix.lower()
     if ending in OTHERS:
         raise UsageError(
@@ -44,6 +48,12 @@ def ready(save: Path) -> None:
         raise UsageError(f"nothing can be written to {folder}: {error.strerror}", "name another place with --save") from error
     if ending == VIDEO and save.is_dir():
         raise UsageError(f"{save} is a folder", "name a file that is not there")
+    if samples and ending != VIDEO:
+        shown, places = [sample.path for sample in samples], [save / f"{called}.jpg" for called in names(samples).values()]
+    else:
+        shown, places = [Path(source.name)], [_place(save, source.name)]
+    if over := {real(path) for path in shown} & {real(place) for place in places}:
+        raise UsageError(f"{min(over)} is shown, and would be written over", "save elsewhere")
 
 
 class Saver:
@@ -54,12 +64,12 @@ class Saver:
     def __init__(self, save: Path, source: Source, samples: tuple[Sample, ...], skeleton: str) -> None:
         self._skeleton, self._stack = skeleton, ExitStack()
         self._video: VideoWriter | None = None
-        self._called, self._save = names(samples), save
+        self._called = names(samples)
         self._lines: IO[str] | None = None
         whole = save.suffix.lower() == VIDEO
         self.folder = save.parent if whole else save
         if whole or not samples:
-            path = save if whole else save / f"{_stem(source.name)}{VIDEO}"
+            path = _place(save, source.name)
             self._video, self.keypoints = VideoWriter(path, source.rate), path.with_suffix(".jsonl")
         else:
             self.keypoints = save / POSES
@@ -86,7 +96,6 @@ class Saver:
             ) from error
 
     def __enter__(self) -> Self:
-        ready(self._save)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -108,6 +117,11 @@ def line(frame: Frame, poses: Poses, ids: NDArray[np.int64] | None, skeleton: st
     numbers = [None] * len(people) if ids is None else ids.tolist()
     said["people"] = [{"id": number, **msgspec.to_builtins(one)} for number, one in zip(numbers, people, strict=True)]
     return json.dumps(said, allow_nan=False) + "\n"
+
+
+def _place(save: Path, name: str) -> Path:
+    """Where the video of the source `name` is written."""
+    return save if save.suffix.lower() == VIDEO else save / f"{_stem(name)}{VIDEO}"
 
 
 def _stem(name: str) -> str:
