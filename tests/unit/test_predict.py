@@ -297,6 +297,18 @@ def test_batches_give_the_same_as_single_images(tmp_path: Path, context: Context
     assert sum(model.calls) == 11 and max(model.calls) == {1: 1, 2: 8, 4: 11}[batch]
 
 
+def test_large_images_are_run_as_soon_as_they_fill_what_may_be_held(
+    tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        image(tmp_path / "in" / f"{number}.png", 40, 40)
+    wanted = written(Writer(tmp_path / "together", ["txt", "json"]), Fake(), [tmp_path / "in"], context)
+    monkeypatch.setattr("zoo.cli.predictions.HELD", 3 * 40 * 40 * 3)
+    model = Fake()
+    assert written(Writer(tmp_path / "out", ["txt", "json"]), model, [tmp_path / "in"], context) == wanted
+    assert model.calls == [3, 3, 2]
+
+
 def test_progress_counts_what_is_done_and_not_what_is_only_read(tmp_path: Path, context: Context) -> None:
     for number in range(10):
         image(tmp_path / "in" / f"{number}.png")

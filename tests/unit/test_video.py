@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import StepFailed, UsageError
+from zoo.video import source
 from zoo.video.newest import Newest
 from zoo.video.source import Frame, Source, is_video, open_video
 from zoo.video.writer import VideoWriter
@@ -48,7 +49,7 @@ def raw(path: Path, count: int = 60, rotation: int = 0, **options: str) -> Path:
     return path
 
 
-def changing(path: Path) -> Path:
+def changing(path: Path, size: tuple[int, int] = (64, 96)) -> Path:
     """A video whose size changes after six of its twelve frames."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mjpeg", rate=10)
@@ -57,9 +58,9 @@ def changing(path: Path) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(plain(number), format="bgr24")))
         # what a camera does that is turned: the same stream goes on in another size
         other = av.CodecContext.create("mjpeg", "w")
-        other.width, other.height, other.pix_fmt, other.framerate, other.time_base = 64, 96, "yuvj420p", 10, Fraction(1, 10)
+        other.width, other.height, other.pix_fmt, other.framerate, other.time_base = *size, "yuvj420p", 10, Fraction(1, 10)
         for number in range(6, 12):
-            picture = av.VideoFrame.from_ndarray(plain(number, 64, 96), format="bgr24")
+            picture = av.VideoFrame.from_ndarray(plain(number, *size), format="bgr24")
             picture.pts = number
             for packet in other.encode(picture):
                 packet.stream, packet.time_base = stream, Fraction(1, 10)
@@ -122,6 +123,19 @@ def test_a_frame_of_another_size_is_fitted_into_the_first_ones(tmp_path: Path) -
 def test_a_video_whose_size_changes_gives_every_frame_at_its_own(tmp_path: Path) -> None:
     found, lost = frames(changing(tmp_path / "a.mkv"))
     assert [frame.image.shape[:2] for frame in found] == [(64, 96)] * 6 + [(96, 64)] * 6 and not lost
+
+
+def test_frames_larger_than_any_image_that_is_read_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "LARGEST", 96 * 64)
+    grows = changing(tmp_path / "a.mkv", (128, 64))
+    seen = []
+    with open_video(str(grows)) as video, pytest.raises(UsageError, match=r"128x64 pixels, 0 megapixels: more than 0 are not taken"):
+        for frame in video:
+            seen.append(frame.index)
+    assert seen == [0, 1, 2, 3, 4, 5]
+    monkeypatch.setattr(source, "LARGEST", 96 * 64 - 1)
+    with pytest.raises(UsageError, match=r"a frame of .* has 96x64 pixels"):
+        open_video(str(grows))
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

@@ -33,6 +33,8 @@ FOLDER = Path("predictions")
 """Where predictions lie, each recipe's in a folder of its own, unless another is named."""
 ALIKE = 4
 """Images in hand at once, in calls' worth: those of one shape among them share calls."""
+HELD = 1 << 27
+"""Bytes of pixels that a worker has in hand before it runs them, however few images that are: four of 12 megapixels."""
 
 
 def gathered(paths: Sequence[Path], drawn: Path | None) -> tuple[Sample, ...]:
@@ -173,17 +175,9 @@ class Writer:
 
     def _write(self, model: PoseModel, images: Images, chunk: Sequence[Sample], called: dict[str, str]) -> Written:
         """The files of single images; called by several threads at once, with different images."""
-        pending: list[tuple[Sample, Image]] = []
         written = Written([], [])
-        states = {}
-        for sample in chunk:
-            states[sample.name], self._reading[chunk[0].name] = state(sample.path), sample.name
-            try:
-                pending.append((sample, images.read(sample)))
-            except BadImage as error:
-                written.bad.append((sample.name, error))
-        del self._reading[chunk[0].name]
-        for sample, image, poses in self._found(model, pending, written.bad):
+        states: dict[str, str] = {}
+        for sample, image, poses in self._found_in(model, images, chunk, states, written.bad):
             prediction = Prediction(sample.name, (image.shape[1], image.shape[0]), model.skeleton.name, poses)
             written.predictions.append((states[sample.name], prediction))
             for name, place in self._single(called[sample.name]).items():
@@ -197,6 +191,23 @@ class Writer:
 
     def _called(self, chunk: Sequence[Sample]) -> str:
         return self._reading.get(chunk[0].name) or called_together(chunk)
+
+    def _found_in(
+        self, model: PoseModel, images: Images, chunk: Sequence[Sample], states: dict[str, str], bad: list[tuple[str, Exception]]
+    ) -> Iterator[tuple[Sample, Image, Poses]]:
+        """The poses of each image that can be read, and in `states` what its file was before; together as many as may be held."""
+        pending: list[tuple[Sample, Image]] = []
+        for sample in chunk:
+            states[sample.name], self._reading[chunk[0].name] = state(sample.path), sample.name
+            try:
+                pending.append((sample, images.read(sample)))
+            except BadImage as error:
+                bad.append((sample.name, error))
+            del self._reading[chunk[0].name]
+            if sum(image.nbytes for _, image in pending) >= HELD:
+                yield from self._found(model, pending, bad)
+                pending.clear()
+        yield from self._found(model, pending, bad)
 
     def _single(self, called: str) -> dict[str, str]:
         """Format -> the file of an image that is `called` so, for formats that give each a file."""

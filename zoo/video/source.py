@@ -31,6 +31,8 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}:none")}
 #: seconds until a server that says nothing is given up: to be reached, and for a frame
 _PATIENCE = (10.0, 10.0)
+#: pixels of a frame that is taken, as of an image that is read
+LARGEST = 1 << 26
 #: a file may end this much before the length that it declares, in seconds: containers round, and so do sound tracks
 _ROUNDED = 0.5
 
@@ -122,6 +124,11 @@ class Video(Source):
             container.close()
             raise UsageError(f"{name} holds no pictures", "it may be sound alone: name another file")
         self._stream: VideoStream = streams[0]
+        try:
+            self._allowed(self._stream.codec_context.width, self._stream.codec_context.height)
+        except UsageError:
+            container.close()
+            raise
         # more threads were slower where the cores run networks (benchmarks/README.md)
         self._stream.codec_context.thread_count = 1
         self.rate = self._stream.average_rate or self._stream.guessed_rate
@@ -172,7 +179,15 @@ class Video(Source):
             except av.FFmpegError as error:
                 self._damaged, self._reason = self._damaged + 1, _said(error)
                 continue
-            yield from pictures
+            for picture in pictures:
+                self._allowed(picture.width, picture.height)
+                yield picture
+
+    def _allowed(self, width: int, height: int) -> None:
+        """Raises UsageError where a frame has more pixels than are taken: it would be copied several times."""
+        if width * height > LARGEST:
+            megapixels = f"{width}x{height} pixels, {width * height / 1e6:.0f} megapixels"
+            raise UsageError(f"a frame of {self.name} has {megapixels}: more than {LARGEST / 1e6:.0f} are not taken", "scale it down")
 
     def close(self) -> None:
         """See `Source.close`."""
