@@ -117,11 +117,11 @@ main()
 """
 #: an image on which reading never ends
 STUCK = """
-import sys, time
+import sys, threading, time
 from zoo.datasets.images import Images
 read = Images.read
 def slow(self, sample):
-    if sample.name.startswith("000000000002"):
+    if sample.name.startswith("000000000002") and threading.current_thread().name.startswith("zoo-stream"):
         print("stuck", file=sys.stderr, flush=True)
         time.sleep(60)
     return read(self, sample)
@@ -168,8 +168,9 @@ def test_a_killed_run_and_one_that_was_stopped_are_gone_on_with_by_the_same_comm
     assert not any((built / ".zoo/partial").iterdir())
 
 
-def test_control_c_ends_a_run_that_is_stuck_at_an_image_which_it_names(built: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", STUCK, "predict", "finder", str(built / "coco/val2017"), "--no-draw"]
+@pytest.mark.parametrize("words", [["predict", "finder", "{}", "--no-draw"], ["demo", "finder", "--input", "{}"], ["eval", "finder"]])
+def test_control_c_ends_a_run_that_is_stuck_at_an_image_which_it_names(built: Path, tmp_path: Path, words: list[str]) -> None:
+    command = [sys.executable, "-c", STUCK, *(word.format(built / "coco/val2017") for word in words)]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment(built), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert process.stderr is not None
     seen = ""

@@ -194,6 +194,23 @@ def test_a_video_is_not_for_predict_which_says_what_is(here: Path, zoo: Zoo) -> 
     assert said.code == 2 and "a.mp4 is a video\n  zoo demo RECIPE --input" in said.err
 
 
+def test_a_window_shows_who_is_who_when_a_key_asks_for_it(here: Path, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pygame", reason="the extra demo is not installed")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    keys = [["i"], [], ["i"]]
+    monkeypatch.setattr("zoo.cli.window.Window.pressed", lambda self: keys.pop(0) if keys else [])
+    shown: list[bool] = []
+
+    def draw(image: Any, *others: Any, ids: Any, **said: Any) -> Any:
+        shown.append(ids is not None)
+        return image
+
+    monkeypatch.setattr("zoo.cli.demonstration.draw", draw)
+    assert zoo("demo", "finder", "--show").code == 0
+    assert shown == [False, True, True]
+    assert not (here / "demo").exists(), "what is shown in a window is not saved unless that is asked for"
+
+
 #: ^C as the nth frame is written
 STOPPING = """
 import os, signal, sys

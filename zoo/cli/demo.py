@@ -144,7 +144,8 @@ def command(
         layout = layouts_of(parts, session.context)[-1 if frames.live else 0]
         model = opened.enter_context(ready.open(session.context, streams=layout.streams))
         saver = opened.enter_context(saving.Saver(folder, frames, samples, model.skeleton.name)) if folder else None
-        tracker = Tracker(model.skeleton) if "ids" in overlays or track or smooth else None
+        # in a window ids may be asked for at any moment
+        tracker = Tracker(model.skeleton) if "ids" in overlays or track or smooth or window else None
         demonstration = Demonstration(overlays, shown, tracker, OneEuro() if smooth else None, fail_fast=fail_fast)
         stopped: Cancelled | None = None
         try:

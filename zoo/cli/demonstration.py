@@ -131,7 +131,13 @@ class Demonstration:
         started = perf_counter()
         ahead = 0 if source.live else 2
         stream = flow(
-            source, work, workers=workers, context=context, ahead=ahead, named=_called, coming=lambda: source.reading or source.name
+            source,
+            work,
+            workers=workers,
+            context=context,
+            ahead=ahead,
+            named=_called,
+            coming=lambda: source.reading or f"frames of {source.name}",
         )
         with closing(stream) as results:
             for seen in results:
