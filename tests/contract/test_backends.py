@@ -370,3 +370,10 @@ def test_opening_needs_no_compiled_record_in_onnxruntime(graphs: dict[str, Path]
         assert runner({"data": image()})["final"].shape == (1, 2, 12, 16)
     assert not (graphs["fp32"] / "compiled.json").exists()
     assert onnx.load(graphs["fp32"] / "model.onnx").graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_onnx_runtime_keeps_no_memory_for_each_size_that_it_has_seen(graphs: dict[str, Path]) -> None:
+    # that this is what keeps memory flat was measured: it takes two callers and a network that is large (benchmarks/eval_images.py)
+    runner: Any = OnnxRuntime().open(graphs["fp32"], threads=2, streams=2)
+    assert not runner._session.get_session_options().enable_mem_pattern
+    runner.close()
