@@ -34,6 +34,10 @@ def _silent(_: Progress) -> None:
     return
 
 
+def _alone() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Context:
     """Where things lie and who listens."""
@@ -54,6 +58,8 @@ class Context:
     """A folder of the action's own for what it has done so far: it outlives a run that was stopped, and goes when the action is done."""
     listener: Callable[[Progress], None] = _silent
     cancelled: threading.Event = field(default_factory=threading.Event)
+    turn: Callable[[], bool] = _alone
+    """Lets others who are timed have the machine for a while, and says whether anybody had it."""
 
     def within(self, action: str) -> Context:
         """The same context, speaking for `action`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -279,3 +279,19 @@ def test_a_cancelled_measurement_stops(context: Context) -> None:
     stopped.set()
     with pytest.raises(Cancelled):
         measure(Sleeper(), feeds(), context=Context(root=context.root, cache=context.cache, cancelled=stopped))
+
+
+def test_others_have_a_window_before_each_of_ours_and_the_call_after_theirs_does_not_count(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[int] = []
+
+    def turn() -> bool:
+        turns.append(len(runner.calls))
+        return len(turns) in (1, 3)
+
+    runner = Sleeper()
+    taken = windows.take(runner, feeds(), context=replace(context, turn=turn), seconds=0.0, runs=4)
+    # call 0 and that after the second window do not count
+    assert (taken.windows, turns, len(runner.calls), len(taken.times)) == (4, [0, 2, 3, 5], 6, 4)
+    assert runner.calls == [1.0, 1.0, 2.0, 1.0, 1.0, 2.0]

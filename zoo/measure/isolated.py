@@ -1,7 +1,7 @@
 """A function run in a fresh Python process, so that its peak memory is its own and no other model's.
 
-The child gets its arguments through its standard input and answers in frames on its standard output. It
-watches that input: when the parent is gone, however it went, the input ends and the child with it.
+The child gets its arguments through its standard input, and after them a byte for each turn that it is given; it answers in
+frames on its standard output. It watches that input: when the parent is gone, however it went, the input ends and the child with it.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
+import queue
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import MappingProxyType
-from typing import IO, Any, Generic, TypeVar
+from types import MappingProxyType, TracebackType
+from typing import IO, Any, Generic, Self, TypeVar
 
 from zoo import errors
 from zoo.context import Context, Progress
@@ -30,6 +31,8 @@ from zoo.machine import peak_memory
 T = TypeVar("T")
 
 COMMAND = "from zoo.measure.isolated import serve; serve()"
+#: What a child that waits for its turn is told: whether it may go on after others or after nobody.
+OTHERS, ALONE = b"o", b"a"
 
 
 @dataclass(frozen=True)
@@ -52,96 +55,132 @@ def run_isolated(
     one. Errors of this project come back as they were; another exception comes back as its built-in class, or as
     RuntimeError, with the child's traceback as a note. StepFailed where the child dies. Whatever ends this call ends
     the child: an exception, a cancelled context, the death of this process."""
-    module, name = function.__module__, function.__qualname__
-    if module == "__main__" or not name.isidentifier():
-        raise TypeError(f"{module}.{name} cannot be found by a child process: put the function at the top of a module")
-    shared = {field.name: getattr(context, field.name) for field in fields(context) if field.name not in ("listener", "cancelled")}
-    # plain dicts: a view such as os.environ cannot be pickled
-    shared = {key: dict(value) if isinstance(value, Mapping) else value for key, value in shared.items()}
-    order = pickle.dumps((module, name, arguments, shared))
-    with tempfile.TemporaryFile() as complaints:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-c", COMMAND],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            start_new_session=True,  # so that what the child starts can be ended with it
-            env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)},
-        )
-        try:
-            answer = _talk(child, order, context)
-            if answer is None:
-                with suppress(subprocess.TimeoutExpired):  # its own end, not ours, is what is told
-                    child.wait(5)
-        finally:
-            _end(child)
-            status = child.wait()
-            for pipe in (child.stdin, child.stdout):
-                if pipe is not None:
-                    with suppress(OSError):  # what was buffered had nobody left to read it
-                        pipe.close()
-        if answer is None:
-            complaints.seek(0)
-            last = complaints.read().decode(errors="replace").strip().splitlines()[-3:]
-            raise StepFailed(f"the process of {module}.{name} {_death(status)}", "; ".join(last) or "is there enough memory?")
-    kind, value, peak = answer
-    if kind == "error":
-        raise value
-    return Isolated(value, peak)
+    with Child(function, arguments, context, environment=environment) as child:
+        done = child.listen()
+    assert done is not None  # one that shares with nobody has no turns
+    return done
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child, and with it what its libraries may have forked: that would hold its pipes open."""
-    if sys.platform == "win32":
-        child.kill()
-        return
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
+class Child(Generic[T]):
+    """A function in a process of its own, as `run_isolated` has it; with `turns`, one that waits at each `context.turn()` until
+    it is told to go on. A context manager, whose end is that of the process."""
 
+    def __init__(
+        self,
+        function: Callable[..., T],
+        arguments: Sequence[Any],
+        context: Context,
+        *,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        turns: bool = False,
+    ) -> None:
+        module, name = function.__module__, function.__qualname__
+        if module == "__main__" or not name.isidentifier():
+            raise TypeError(f"{module}.{name} cannot be found by a child process: put the function at the top of a module")
+        own = ("listener", "cancelled", "turn")
+        shared = {field.name: getattr(context, field.name) for field in fields(context) if field.name not in own}
+        # plain dicts: a view such as os.environ cannot be pickled
+        shared = {key: dict(value) if isinstance(value, Mapping) else value for key, value in shared.items()}
+        order = pickle.dumps((module, name, tuple(arguments), shared, turns))
+        self.peak_memory = 0
+        """In bytes, when it was last heard of; 0 where the platform does not tell."""
+        self._name, self._context = f"{module}.{name}", context
+        self._frames: queue.SimpleQueue[tuple[str, Any, int] | None] = queue.SimpleQueue()
+        self._order = len(order).to_bytes(8, "little") + order
+        self._environment = environment
 
-def _talk(child: subprocess.Popen[bytes], order: bytes, context: Context) -> tuple[str, Any, int] | None:
-    """Send the order, pass news on, return the last frame; None when the child died before it.
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._complaints = stack.enter_context(tempfile.TemporaryFile())
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", COMMAND],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                start_new_session=True,  # so that what the child starts can be ended with it
+                env={**os.environ, **self._environment, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)},
+            )
+            stack.callback(self._close)
+            threading.Thread(target=self._read, daemon=True).start()
+            self._tell(self._order)
+            self._order = b""  # arguments may be large
+            self._stack = stack.pop_all()
+        return self
 
-    A thread reads, so that a cancelled context is noticed between the child's frames."""
-    stdin, stdout = child.stdin, child.stdout
-    assert stdin is not None and stdout is not None
-    try:
-        stdin.write(len(order).to_bytes(8, "little") + order)
-        stdin.flush()
-    except OSError:  # it died at once: why stands in its complaints
-        return None
-    frames: list[tuple[str, Any, int]] = []
-    arrived = threading.Condition()
-    ended = False
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
 
-    def read() -> None:
-        nonlocal ended
+    def close(self) -> None:
+        """End the process, if it has not ended."""
+        self._stack.close()
+
+    def _close(self) -> None:
+        self._end()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):  # what was buffered had nobody left to read it
+                    pipe.close()
+
+    def listen(self) -> Isolated[T] | None:
+        """Pass its news on until it waits for its turn (None), or is done. Raises what it raised."""
         while True:
+            if self._context.cancelled.is_set():
+                raise Cancelled("stopped")
             try:
-                frame = pickle.load(stdout)
-            except (EOFError, OSError, ValueError, pickle.UnpicklingError):
-                break
-            with arrived:
-                frames.append(frame)
-                arrived.notify()
-        with arrived:
-            ended = True
-            arrived.notify()
-
-    threading.Thread(target=read, daemon=True).start()
-    while True:
-        with arrived:
-            arrived.wait_for(lambda: frames or ended, timeout=0.2)
-            frame = frames.pop(0) if frames else None
-            if frame is None and ended:
+                frame = self._frames.get(timeout=0.2)  # so that a cancelled context is noticed between the child's frames
+            except queue.Empty:
+                continue
+            if frame is None:
+                raise self._death()
+            kind, value, peak = frame
+            if kind == "news":
+                self._context.listener(value)
+                continue
+            self.peak_memory = peak
+            if kind == "turn":
                 return None
-        if context.cancelled.is_set():
-            raise Cancelled("stopped")
-        if frame is not None:
-            kind, value, _ = frame
-            if kind != "news":
-                return frame
-            context.listener(value)
+            if kind == "error":
+                raise value
+            return Isolated(value, peak)
+
+    def go_on(self, *, others: bool) -> None:
+        """It has its turn; `others`: whether somebody else had one since its last."""
+        self._tell(OTHERS if others else ALONE)
+
+    def _tell(self, words: bytes) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None
+        with suppress(OSError):  # it is dead: `listen` will say so
+            stdin.write(words)
+            stdin.flush()
+
+    def _read(self) -> None:
+        """In a thread: the child's frames as they come, and None when there will be no more."""
+        stdout = self._process.stdout
+        assert stdout is not None
+        with suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
+            while True:
+                self._frames.put(pickle.load(stdout))
+        self._frames.put(None)
+
+    def _end(self) -> None:
+        """End the process, and with it what its libraries may have forked: that would hold its pipes open."""
+        if sys.platform == "win32":
+            self._process.kill()
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _death(self) -> StepFailed:
+        """How it died without an answer, and its last words."""
+        with suppress(subprocess.TimeoutExpired):  # its own end, not ours, is what is told
+            self._process.wait(5)
+        self._end()
+        status = self._process.wait()
+        self._complaints.seek(0)
+        last = self._complaints.read().decode(errors="replace").strip().splitlines()[-3:]
+        return StepFailed(f"the process of {self._name} {_death(status)}", "; ".join(last) or "is there enough memory?")
 
 
 def serve() -> None:
@@ -159,14 +198,21 @@ def serve() -> None:
 
     orders = sys.stdin.buffer
     order = orders.read(int.from_bytes(orders.read(8), "little"))
-    threading.Thread(target=_die_with_parent, args=(orders,), daemon=True).start()
+    given: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_obey, args=(orders, given), daemon=True).start()
     try:
-        module, name, arguments, shared = pickle.loads(order)
+        module, name, arguments, shared, turns = pickle.loads(order)
 
         def listen(news: Progress) -> None:
             send("news", news)
 
-        context = Context(**shared, listener=listen)
+        def turn() -> bool:
+            if not turns:
+                return False
+            send("turn", None, peak_memory())
+            return given.get() == OTHERS
+
+        context = Context(**shared, listener=listen, turn=turn)
         send("value", getattr(importlib.import_module(module), name)(*arguments, context=context), peak_memory())
     except BaseException as error:
         send("error", _portable(error))
@@ -174,8 +220,10 @@ def serve() -> None:
     os._exit(0)
 
 
-def _die_with_parent(orders: IO[bytes]) -> None:
-    orders.read()
+def _obey(orders: IO[bytes], given: queue.SimpleQueue[bytes]) -> None:
+    """Take turns as they are given; die with the parent."""
+    while word := orders.read(1):
+        given.put(word)
     os._exit(1)
 
 

@@ -89,12 +89,13 @@ def measure_throughput(
     opened: Opened, setting: Setting, feeds: Sequence[Feeds], *, context: Context, seconds: float = 1.0, meter: Meter | None = None
 ) -> Throughput:
     """Call `setting.instances` models, each from `setting.streams` threads, on `feeds` in turn for at least `seconds`, and CALLS times
-    each at least. The threads of `context` are shared out among the instances.
+    each at least. The threads of `context` are shared out among the instances. Others have their turn before (`context.turn`).
 
     Raises StepFailed where outputs do not depend on the input, or answer what another call asked."""
     callers = setting.instances * setting.streams
     meter, neighbours, stop = meter or Meter(), Neighbours(), threading.Event()
     name = f"{setting.instances} x {setting.streams} streams"
+    context.turn()
     with ExitStack() as stack:
         share = max(1, context.threads // setting.instances)
         runners = [stack.enter_context(opened(share, setting.streams)) for _ in range(setting.instances)]

@@ -1,6 +1,7 @@
 """Timed calls in windows, until the median is known closely enough or time is up.
 
-Between two windows the machine is looked at (`zoo.measure.quiet`), so that a disturbance in the middle is seen as well.
+Between two windows the machine is looked at (`zoo.measure.quiet`), so that a disturbance in the middle is seen as well. Where
+several are compared, each has one window after the other (`zoo.measure.interleaved`), so that a slow drift meets all alike.
 """
 
 from __future__ import annotations
@@ -58,7 +59,12 @@ def take(
     meter: Meter | None = None,
 ) -> Taken:
     """Time `call` on `feeds` in turn: at least `seconds` of calls and `runs` of them, and until the 95 % interval of their median
-    is under CLOSE of it. After LONG seconds of calls neither is waited for."""
+    is under CLOSE of it. After LONG seconds of calls neither is waited for.
+
+    Before each window others may have theirs (`context.turn`); then the caches hold what is theirs, and one call is made that
+    does not count."""
+    if context.turn():
+        call(feeds[0])
     taken, total = Taken(yardsticks=[yardstick(context.threads)]), 0
     neighbours, meter = Neighbours(), meter or Meter()
     clock: Callable[[], int] = time.perf_counter_ns
@@ -70,6 +76,8 @@ def take(
         return up() or (len(taken.times) >= runs and total >= seconds * 1e9 and close(taken.times))
 
     while not enough():
+        if taken.windows and context.turn():
+            call(feeds[len(taken.times) % len(feeds)])
         began, first = total, len(taken.times)
         with neighbours, meter:
             while not up() and (total - began < WINDOW * 1e9 or len(taken.times) - first < CALLS):
