@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,12 @@ def test_somebody_elses_figure_is_judged_without_weights(small: Small, zoo: Zoo)
     assert moving.code == 1 and "of weights, input and output" in moving.out
 
 
+def test_a_claim_of_any_size_is_judged_at_once(small: Small, zoo: Zoo) -> None:
+    began = time.monotonic()
+    assert zoo(*CLAIM, "1", "--peak-tflops", "1", "--shape", "3x80000000x80000000").code == 1
+    assert time.monotonic() - began < 20
+
+
 def test_the_size_of_a_claim_is_that_of_its_input(small: Small, zoo: Zoo) -> None:
     def flops(*words: str) -> float:
         return float(json.loads(zoo(*CLAIM, "1", "--peak-tflops", "1", "--json", *words).out)["cost"]["flops"]["fp16"])
@@ -202,6 +209,10 @@ def test_the_size_of_a_claim_is_that_of_its_input(small: Small, zoo: Zoo) -> Non
         (("--peak-tflops", "0"), "--peak-tflops"),
         (("--recipe", "tinny"), "did you mean tiny?"),
         (("--precision", "fp12"), "--precision"),
+        (("--peak-tflops", "nan"), "'nan' is no number"),
+        (("--peak-tflops", "inf"), "'inf' is no number"),
+        (("--images-per-second", "nan"), "'nan' is no number"),
+        (("--shape", "1x64x64"), "tiny takes 3 channels, not 1"),
     ],
 )
 def test_a_claim_that_cannot_be_judged_ends_in_2(small: Small, zoo: Zoo, words: tuple[str, str], said: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,22 @@ if TYPE_CHECKING:
     from zoo.measure.count import Cost
     from zoo.recipe.model import Recipe
 
-POSITIVE = click.FloatRange(min=0, min_open=True)
+
+class Positive(click.FloatRange):
+    """A number above 0 that is one: `nan` is above every roof and below it, and at `inf` there is none."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See `click.ParamType.convert`."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
+
+
+POSITIVE = Positive()
 
 
 def sizes(ctx: click.Context, param: click.Parameter, given: str | None) -> tuple[int, int, int] | None:
@@ -77,7 +92,7 @@ def claim(
     import msgspec
 
     from zoo.cli.session import Session
-    from zoo.errors import Findings
+    from zoo.errors import Findings, UsageError
     from zoo.measure.claim import judge
     from zoo.measure.count import count
     from zoo.measure.roof import stated
@@ -85,6 +100,9 @@ def claim(
     session = Session.open(workspace, offline=True, verbose=verbose)
     recipe = _network(session, name)
     channels, height, width = shape or (recipe.export.shape[1], recipe.benchmark.height, recipe.benchmark.width)
+    if channels != recipe.export.shape[1]:
+        own = recipe.export.shape[1]
+        raise UsageError(f"{recipe.name} takes {own} channels, not {channels}", f"say --shape {own}x{height}x{width}")
     cost = count(_graph(session, recipe), {"": (1, channels, height, width)}).in_precision(precision)
     roof = stated(precision, peak_tflops, peak_gbps)
     verdict = judge(cost, rate, batch=batch, roof=roof, precision=precision)

@@ -137,7 +137,9 @@ def _at(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> onnx.ModelProto:
     except onnx.shape_inference.InferenceError as error:
         asked = ", ".join("x".join(map(str, shape)) for shape in shapes.values())
         why = str(error).splitlines()[0]
-        raise StepFailed(f"the graph cannot be at {asked}: {why}", "ask for a size that its strides divide") from error
+        raise StepFailed(
+            f"the graph cannot be at {asked}: {why}", "ask for a size that its strides divide, or for the one that it was exported at"
+        ) from error
 
 
 class _Graph:
@@ -265,9 +267,11 @@ def _needed(node: Any, graph: _Graph, kind: str) -> float:
     part = 1.0
     for axis in range(axes):
         size, outs = data[axis + 2], out[axis + 2]
-        inside = sum(
-            0 <= place * strides[axis] - pads[axis] + tap * dilations[axis] < size for place in range(outs) for tap in range(kernel[axis])
-        )
+        # of each tap, from the first place at which it meets the image to the last
+        starts = [pads[axis] - tap * dilations[axis] for tap in range(kernel[axis])]
+        first = [max(0, -(-start // strides[axis])) for start in starts]
+        last = [min(outs - 1, (start + size - 1) // strides[axis]) for start in starts]
+        inside = sum(max(0, stop - begin + 1) for begin, stop in zip(first, last, strict=True))
         part *= inside / (outs * kernel[axis])
     return part
 
