@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ import zoo.api
 from zoo.cli import run
 from zoo.context import Context
 from zoo.formats import native, txt
-from zoo.measure.isolated import Isolated, run_isolated
+from zoo.measure.interleaved import Taken, Task, interleave
+from zoo.measure.isolated import Isolated
 from zoo.measure.latency import timed
 from zoo.pipelines.estimator import PoseModel
 from zoo.steps.latency import MeasureLatency
@@ -41,9 +42,9 @@ PLAN = [
 STAGES = ["body preparing", "body network", "body decoding", "cropping", "hand preparing", "hand network", "hand decoding"]
 
 
-def at_once(function: Callable[..., Any], *arguments: Any, context: Context) -> Isolated[Any]:
-    """`run_isolated` without a process of its own."""
-    return Isolated(function(*arguments, context=context), 1)
+def at_once(tasks: Sequence[Task[Any]]) -> list[Taken[Any]]:
+    """`interleave` without processes."""
+    return [Taken(Isolated(task.function(*task.prepare(), context=task.context), 1)) for task in tasks]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,7 +53,7 @@ def _quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("zoo.engine.joint.MeasureWhole", functools.partial(MeasureWhole, seconds=0.01, runs=3))
         patch.setattr("zoo.steps.whole.timed", functools.partial(timed, warmup=0.01))
-        patch.setattr("zoo.steps.whole.run_isolated", at_once)
+        patch.setattr("zoo.steps.timing.interleave", at_once)
         patch.setattr("zoo.engine.network.MeasureLatency", functools.partial(MeasureLatency, seconds=0.01, runs=3))
         patch.setenv("OMP_NUM_THREADS", "1")
         for name in ("ZOO_WORKSPACE", "ZOO_COCO"):
@@ -140,7 +141,6 @@ def test_the_artifact_holds_both_networks_and_what_joins_them(joint: Small) -> N
 
 
 def test_a_copy_is_complete_without_the_store(joint: Small, zoo: Zoo) -> None:
-    from zoo.context import Context
     from zoo.engine.joint import open_on
     from zoo.recipe.workspace import open_place, read_recipe
 
@@ -215,7 +215,7 @@ def test_a_second_run_knows_everything_and_writes_the_same(joint: Small, zoo: Zo
 
 def test_bench_times_it_in_a_process_of_its_own_and_nothing_else(joint: Small, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result(joint)["latency"]["peak_memory_bytes"] == 1
-    monkeypatch.setattr("zoo.steps.whole.run_isolated", run_isolated)
+    monkeypatch.setattr("zoo.steps.timing.interleave", interleave)
     before = joint.published()
     again = zoo("bench", "both", "--again")
     assert again.code == 0 and made(again) == [WHOLE], again.err

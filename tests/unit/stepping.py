@@ -90,3 +90,10 @@ class Gather(Write, frozen=True, kw_only=True, tag="gather"):
         with Path(str(getattr(runs[0].step, "log"))).open("a") as file:  # noqa: B009
             file.write(" ".join(texts) + "\n")
         return [StepFailed("no luck") if text == "no" else None for text in texts]
+
+
+class Compare(Gather, frozen=True, kw_only=True, tag="compare"):
+    """Is run with its like, whatever they read."""
+
+    def company(self, reads: Mapping[str, str]) -> Hashable:
+        return "all"

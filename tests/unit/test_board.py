@@ -372,6 +372,13 @@ def several(rate: float, **ways: int) -> Throughput:
     return Throughput(**fields, seconds=1.0, images_per_second=rate, median_ms=1.0, p90_ms=1.0, p99_ms=1.0)
 
 
+def test_a_table_says_who_was_timed_in_turns_with_others() -> None:
+    turned = msgspec.structs.replace(latency(), beside=("openvino-fp32",))
+    found = only(result("a", latency=turned), result("a", target="openvino-fp32", latency=turned), result("b"))
+    assert "Timed in turns with other targets of the recipe: A on onnxruntime-fp32, openvino-fp32." in found.lines
+    assert not any("in turns" in line for line in only(result("b")).lines)
+
+
 def streamed(*throughput: Throughput) -> Latency:
     return msgspec.structs.replace(latency(), throughput=throughput)
 

@@ -18,6 +18,7 @@ from zoo.context import Context
 from zoo.datasets import Folder
 from zoo.errors import StepFailed
 from zoo.machine import describe
+from zoo.measure import interleaved
 from zoo.measure import roof as roofs
 from zoo.measure.claim import judge, named
 from zoo.measure.count import Cost
@@ -26,7 +27,7 @@ from zoo.measure.latency import summarise
 from zoo.measure.roof import Copy, Peak, Roof, find
 from zoo.measure.throughput import Throughput
 from zoo.measure.windows import Taken
-from zoo.steps import guard
+from zoo.steps import guard, timing
 from zoo.steps import latency as steps
 from zoo.steps.images import Views
 from zoo.steps.reports import Failure, Latency, read
@@ -347,7 +348,7 @@ def test_a_step_that_times_writes_no_figure_above_the_roof(
     out = tmp_path / "out"
     out.mkdir()
     lie = Timed(latency.timing, latency.shapes, "fp32", 0.1)
-    monkeypatch.setattr(steps, "run_isolated", lambda *_, **__: Isolated(lie, 1))
+    monkeypatch.setattr(timing, "interleave", lambda tasks: [interleaved.Taken(Isolated(lie, 1)) for _ in tasks])
     monkeypatch.setattr(steps.MeasureLatency, "batches", lambda *_: [])
     plant(monkeypatch, fp32=1e-6)
     views = Views(dataset=Folder(title="", images="."), boxes=None)

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from stepping import Constant, Crash, Die, Fail, Full, Gather, Promise, Write
+from stepping import Compare, Constant, Crash, Die, Fail, Full, Gather, Promise, Write
 
 from zoo.context import Context, Progress
 from zoo.engine.action import Action
@@ -214,6 +214,42 @@ def test_steps_of_one_company_are_run_in_one_pass_and_each_is_published(store: S
     }  # fmt: skip
     assert {outcome.state for outcome in execute(company(log, "b", "c", "d"), store, context).values()} == {"known"}
     assert log.read_text() == "b c d\n"
+
+
+def line(log: Path, *texts: str) -> list[Action]:
+    """Each of a company reads an action of its own, as the timings of targets do: made, measured, the next one made ..."""
+    found: list[Action] = []
+    for text in texts:
+        found += [
+            Action(f"make {text}", Write(text=text, log=str(log))),
+            Action(text, Compare(text=text, log=str(log)), {"a": f"make {text}"}),
+        ]
+    return found
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_company_waits_until_all_of_it_are_ready(jobs: int, store: Store, context: Context, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    outcomes = execute(line(log, "b", "c", "d"), store, context, jobs=jobs)
+    assert {outcome.state for outcome in outcomes.values()} == {"made"}
+    assert sorted(log.read_text().splitlines()[:3]) == ["b", "c", "d"] and log.read_text().splitlines()[3:] == ["b c d"]
+
+
+def test_a_company_does_not_wait_for_what_was_blocked(store: Store, context: Context, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    actions = line(log, "b", "c", "d")
+    actions[2] = Action("make c", Fail())
+    outcomes = execute(actions, store, context)
+    assert (outcomes["c"].state, outcomes["b"].state, outcomes["d"].state) == ("blocked", "made", "made")
+    assert log.read_text().splitlines()[-1] == "b d"
+
+
+def test_of_a_company_whose_one_needs_the_other_neither_waits_for_ever(store: Store, context: Context, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    actions = line(log, "b")
+    actions += [Action("between", Write(text="x"), {"b": "b"}), Action("c", Compare(text="c", log=str(log)), {"a": "between"})]
+    outcomes = execute(actions, store, context)
+    assert {outcome.state for outcome in outcomes.values()} == {"made"} and log.read_text().splitlines() == ["b", "b", "c"]
 
 
 def test_what_is_known_of_a_company_is_not_run_again(store: Store, context: Context, tmp_path: Path) -> None:

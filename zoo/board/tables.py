@@ -142,7 +142,7 @@ def _lines(group: tuple[Row, ...]) -> list[str]:
             found.append(f"Ranked by {measured[0].ranked_by}.")
     found += [_against(row.difference) for row in group if row.difference]
     found += machines(group, [row.latency for row in group if row.latency])
-    found += _ways(group)
+    found += [*_ways(group), *_turns(group)]
     for row in group:
         found += said(row, _of_row(row))
     return list(dict.fromkeys(found))
@@ -176,6 +176,16 @@ def _ways(group: Sequence[Row]) -> list[str]:
     if len(names) == 1:
         return [f"Best of several streams: everywhere {way}." for way in names]
     return ["Best of several streams: " + "; ".join(f"{way}: {', '.join(rows)}" for way, rows in names.items()) + "."] if names else []
+
+
+def _turns(group: Sequence[Row]) -> list[str]:
+    """Which rows were timed in turns with others, by recipe."""
+    names: dict[str, list[str]] = {}
+    for row in group:
+        if row.latency and row.latency.beside:
+            names.setdefault(row.result.title, []).append(row.result.target)
+    said = "; ".join(f"{title} on {', '.join(dict.fromkeys(targets))}" for title, targets in names.items())
+    return [f"Timed in turns with other targets of the recipe: {said}."] if names else []
 
 
 def said(row: Row, lines: Iterable[str]) -> list[str]:

@@ -70,8 +70,8 @@ def command(
     workspace: str | None,
     verbose: bool,
 ) -> int:
-    """Build, then measure speed on real images, each target in a process of its own: of a network alone, of a pipeline the whole
-    way from an image to poses, with its stages.
+    """Build, then measure speed on real images, each target in a process of its own, in turns with the others of its recipe: of a
+    network alone, of a pipeline the whole way from an image to poses, with its stages.
 
     What was measured before is shown again; --again measures anew. Nothing is written to results/: `zoo eval` does that.
 

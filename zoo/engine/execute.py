@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -79,11 +79,14 @@ def execute(
                 settle(known)
             else:
                 waiting.append(action)
+    companies = _companies(waiting)
 
     with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="zoo") as pool:
         try:
             while waiting or running:
-                for action in list(_ready(waiting, outcomes)):
+                ready = list(_ready(waiting, outcomes))
+                expecting = {action.id for action in ready if any(_unready(other, outcomes) for other in companies[action.id])}
+                for action in sorted(ready, key=lambda action: action.id in expecting):
                     if stopping():
                         break
                     if action not in waiting:
@@ -96,7 +99,9 @@ def execute(
                     alone = action.step.exclusive
                     if len(running) >= jobs or (alone and running) or any(a.step.exclusive for a in running.values()):
                         continue
-                    company = _company(action, waiting, outcomes)
+                    if action.id in expecting and running:
+                        continue  # others of its company are being made ready
+                    company = [action, *(one for one in companies[action.id] if one in waiting and not _held(one, outcomes))]
                     for one in company:
                         waiting.remove(one)
                     made = {id: outcomes[id].artifact for one in company for id in one.reads.values()}
@@ -181,21 +186,23 @@ def _ready(waiting: Sequence[Action], outcomes: Mapping[str, Outcome]) -> Iterat
             yield action
 
 
-def _company(action: Action, waiting: Sequence[Action], outcomes: Mapping[str, Outcome]) -> list[Action]:
-    """`action` first, and those that had better be run with it and can be run now."""
-    common = action.step.company(action.reads)
-    if common is None:
-        return [action]
+def _unready(action: Action, outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether something that it reads is still to be made, or tried."""
+    return action.id not in outcomes and any(source not in outcomes for source in action.reads.values())
 
-    def along(other: Action) -> bool:
-        return (
-            other is not action
-            and type(other.step) is type(action.step)
-            and all(source in outcomes and outcomes[source].artifact for source in other.reads.values())
-            and other.step.company(other.reads) == common
-        )
 
-    return [action, *(other for other in waiting if along(other))]
+def _held(action: Action, outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether something that it reads is not there, or not yet."""
+    return not all(source in outcomes and outcomes[source].artifact for source in action.reads.values())
+
+
+def _companies(actions: Sequence[Action]) -> dict[str, list[Action]]:
+    """By id, the others that an action had better be run with."""
+    groups: dict[Hashable, list[Action]] = {}
+    for action in actions:
+        common = action.step.company(action.reads)
+        groups.setdefault((action.id,) if common is None else (type(action.step), common), []).append(action)
+    return {action.id: [other for other in group if other is not action] for group in groups.values() for action in group}
 
 
 def _carry_out(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,7 +17,7 @@ from zoo.backends.runner import Runner
 from zoo.context import Context
 from zoo.machine import peak_memory
 from zoo.measure.energy import meter
-from zoo.measure.isolated import run_isolated
+from zoo.measure.isolated import Isolated
 from zoo.measure.latency import measure
 from zoo.measure.throughput import measure_throughput, settings
 from zoo.pose.fits import Box, Fit, Stretch
@@ -26,20 +26,16 @@ from zoo.steps import reports
 from zoo.steps.bundle import preprocess
 from zoo.steps.guard import guard
 from zoo.steps.images import Views
-from zoo.steps.step import Step
-from zoo.steps.timing import Timed, machine_timed, report
+from zoo.steps.timing import Timed, TimedStep, machine_timed
 
 IMAGES = 4  # different ones, so that nothing can be remembered between two calls
 
 
-class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
+class MeasureLatency(TimedStep, frozen=True, kw_only=True, tag="latency"):
     """Time the network on real images at one size."""
-
-    exclusive: ClassVar[bool] = True
 
     backend: Backend
     views: Views
-    batch: int
     height: int
     width: int
     seconds: float = 2.0
@@ -53,12 +49,22 @@ class MeasureLatency(Step, frozen=True, kw_only=True, tag="latency"):
         """The distributions whose versions change the outcome."""
         return ("numpy", *self.backend.tools)
 
-    def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `compiled` and the ONNX file `model` that it was made from (and `photos`, `boxes`); writes report.json."""
-        compiled = given["compiled"]
-        batches = self.batches(given, context)
-        isolated = run_isolated(time_network, self, compiled, batches, context=context)
-        reports.write(guard(report(isolated, compiled, self.tools(), context), given, self.backend, context), out)
+    def company(self, reads: Mapping[str, str]) -> Hashable:
+        """The other targets of its recipe at this batch and size; a GPU shares no time with the cores."""
+        return reads["compiled"].split("/")[0], self.batch, self.height, self.width, self.backend.gpu
+
+    def timer(self) -> Callable[..., Timed]:
+        """One call after another, and several at once."""
+        return time_network
+
+    def order(self, given: Mapping[str, Path], context: Context) -> tuple[Any, ...]:
+        """Reads `compiled` (and `photos`, `boxes`)."""
+        return self, given["compiled"], self.batches(given, context)
+
+    def told(self, isolated: Isolated[Timed], given: Mapping[str, Path], context: Context) -> reports.Latency | reports.Failure:
+        """Held against the roof; reads `compiled` and `model`, the ONNX file that it was made from."""
+        found = super().told(isolated, given, context)
+        return guard(found, given, self.backend, context) if isinstance(found, reports.Latency) else found
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The whole machine, the threads, the images' digest."""

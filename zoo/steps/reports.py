@@ -287,6 +287,8 @@ class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
     computed_in: str
     versions: dict[str, str] = {}
     digests: dict[str, str] = {}
+    beside: tuple[str, ...] = ()
+    """The targets with which it took turns, a window of one after a window of another, so that a drift of the machine met all alike."""
     claim: Verdict | None = None
     """The images a second held against the machine's roof; None of a pipeline, and where nobody counted the operations."""
     refused: tuple[str, ...] = ()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import closing
 from pathlib import Path
 from statistics import median
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from zoo.context import Context
 from zoo.datasets import Dataset
 from zoo.measure.energy import meter
-from zoo.measure.isolated import run_isolated
 from zoo.measure.latency import timed
 from zoo.measure.windows import Feeds
 from zoo.pipelines import Pipeline
@@ -23,20 +22,16 @@ from zoo.pipelines.estimator import Stopwatch
 from zoo.steps import reports
 from zoo.steps.part import Part, images_together, open_model
 from zoo.steps.provenance import Provenance
-from zoo.steps.step import Step
-from zoo.steps.timing import Timed, machine_timed, report
+from zoo.steps.timing import Timed, TimedStep, machine_timed
 
 
-class MeasureWhole(Step, frozen=True, kw_only=True, tag="whole"):
+class MeasureWhole(TimedStep, frozen=True, kw_only=True, tag="whole"):
     """Time the way from decoded images to poses, `batch` images a call."""
-
-    exclusive: ClassVar[bool] = True
 
     parts: dict[str, Part]
     pipeline: Pipeline
     dataset: Dataset
     images: int
-    batch: int = 1
     seconds: float = 2.0
     runs: int = 20
 
@@ -44,19 +39,26 @@ class MeasureWhole(Step, frozen=True, kw_only=True, tag="whole"):
         """The distributions whose versions change the outcome."""
         return ("numpy", "opencv-python-headless", *(tool for part in self.parts.values() for tool in part.backend.tools))
 
-    def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `compiled` (and `photos`); writes report.json."""
-        compiled = given["compiled"]
+    def company(self, reads: Mapping[str, str]) -> Hashable:
+        """The other targets of its recipe at this batch; a GPU shares no time with the cores."""
+        return reads["compiled"].split("/")[0], self.batch, any(part.backend.gpu for part in self.parts.values())
+
+    def unmeasurable(self, given: Mapping[str, Path]) -> reports.Failure | None:
+        """Reads `compiled`: seeded weights find a crowd of noise, and all that follows would be timed on it."""
         *leading, _ = self.parts
-        if any(Provenance.read(compiled / role).rehearsal for role in leading):
-            # seeded weights find a crowd of noise, and all that follows would be timed on it
-            message = "how long the way takes depends on whom the first network finds, and its weights are seeded"
-            reports.write(reports.Failure(word="rehearsal", message=message, batch=self.batch), out)
-            return
+        if not any(Provenance.read(given["compiled"] / role).rehearsal for role in leading):
+            return None
+        message = "how long the way takes depends on whom the first network finds, and its weights are seeded"
+        return reports.Failure(word="rehearsal", message=message, batch=self.batch)
+
+    def timer(self) -> Callable[..., Timed]:
+        """The whole way, and its stages."""
+        return time_whole
+
+    def order(self, given: Mapping[str, Path], context: Context) -> tuple[Any, ...]:
+        """Reads `compiled` (and `photos`)."""
         opened = self.dataset.open(context, given.get("photos")).subset(self.images)
-        images = [opened.read(sample) for sample in opened.samples]
-        isolated = run_isolated(time_whole, self, compiled, images, context=context)
-        reports.write(report(isolated, compiled, self.tools(), context), out)
+        return self, given["compiled"], [opened.read(sample) for sample in opened.samples]
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The whole machine, the threads, the images' digest."""
