@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,62 @@ def test_a_camera_that_is_not_there_is_named(name: str) -> None:
 def test_a_server_that_is_not_there_is_named() -> None:
     with pytest.raises(StepFailed, match=r"rtsp://127\.0\.0\.1:9/door cannot be opened: Connection refused"):
         open_video("rtsp://127.0.0.1:9/door")
+
+
+@pytest.fixture
+def server(tmp_path: Path, socket_enabled: None) -> Iterator[str]:
+    """Serves a video of 60 frames: whole, or half of it as `cut` and as `hang`, which then says nothing more."""
+    data, free = raw(tmp_path / "whole.mp4", movflags="faststart").read_bytes(), threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data if "whole" in self.path else data[: len(data) // 2])
+            self.close_connection = True
+            if "hang" in self.path:
+                self.wfile.flush()
+                free.wait(20)
+
+        def log_message(self, *said: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        free.set()
+        http.shutdown()
+
+
+def test_a_video_behind_an_address_is_read_whole(server: str) -> None:
+    with open_video(f"{server}/whole.mp4") as video:
+        assert not video.live and video.total == 60
+        assert len(list(video)) == 60 and not video.lost
+
+
+@pytest.mark.parametrize(("name", "why"), [("cut", "Input/output error"), ("hang", "nothing came for 0.5 s")])
+def test_of_a_server_that_goes_away_or_falls_silent_what_came_is_kept(
+    server: str, monkeypatch: pytest.MonkeyPatch, name: str, why: str
+) -> None:
+    monkeypatch.setattr(source, "_PATIENCE", (5.0, 0.5))
+    found, lost = frames(f"{server}/{name}.mp4")
+    assert 10 < len(found) < 50 and lost == f"{len(found)} of 60 frames could be read ({why})"
+
+
+def test_a_video_in_which_a_thread_hangs_is_not_closed_under_its_hands(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_LEAVE", 0.1)
+    monkeypatch.setattr(source, "_PATIENCE", (5.0, 1.5))
+    video = open_video(f"{server}/hang.mp4")
+    seen: list[Frame] = []
+    reader = threading.Thread(target=lambda: seen.extend(video))
+    reader.start()
+    time.sleep(0.5)
+    started = time.perf_counter()
+    video.close()
+    assert time.perf_counter() - started < 0.5 and reader.is_alive()
+    reader.join(10)
+    assert 10 < len(seen) < 50
 
 
 def test_cameras_and_addresses_are_told_from_files() -> None:

@@ -83,7 +83,7 @@ def command(
     those that came meanwhile are dropped. A video or an image that is damaged is shown as far as it goes: the exit code is 1 then.
 
     \b
-    What is written (also when it is stopped by ^C, as far as it went):
+    What is written (also when it is stopped, by ^C or `timeout 60 zoo demo ...`, as far as it went):
       --save out.mp4   the video, and out.jsonl beside it
       --save FOLDER    FOLDER/NAME.mp4 and NAME.jsonl of a video; of images a picture each, and poses.jsonl
     A line of the .jsonl is a frame: its number, time in seconds, people with id, score, box, and every keypoint or null.

@@ -131,18 +131,20 @@ class Session:
 
 @contextmanager
 def stopping(context: Context) -> Iterator[None]:
-    """^C asks the steps to stop at their next report; a second one no longer waits."""
+    """^C asks the steps to stop at their next report, and so does SIGTERM (`timeout`, `kill`); a second one no longer waits."""
 
     def first(number: int, frame: object) -> None:
         context.cancelled.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in before:
+            signal.signal(number, signal.default_int_handler)
         sys.stderr.write("\nstopping ...\n")
 
-    before = signal.signal(signal.SIGINT, first)
+    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

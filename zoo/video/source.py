@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -31,6 +32,8 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}:none")}
 #: seconds until a server that says nothing is given up: to be reached, and for a frame
 _PATIENCE = (10.0, 10.0)
+#: seconds that closing waits for whoever reads
+_LEAVE = 2.0
 #: pixels of a frame that is taken, as of an image that is read
 LARGEST = 1 << 26
 #: a file may end this much before the length that it declares, in seconds: containers round, and so do sound tracks
@@ -138,6 +141,7 @@ class Video(Source):
         guessed = round(seconds * float(self.rate)) if seconds and self.rate else None
         self.total = None if live else self._declared or guessed
         self._damaged, self._reason = 0, ""
+        self._busy = Lock()
 
     def __iter__(self) -> Iterator[Frame]:
         count, time, first = 0, 0.0, None
@@ -163,7 +167,8 @@ class Video(Source):
         packets = self._container.demux(self._stream)
         while True:
             try:
-                packet = next(packets)
+                with self._busy:
+                    packet = next(packets)
             except StopIteration:
                 return
             except (av.FFmpegError, OSError) as error:
@@ -175,7 +180,8 @@ class Video(Source):
                     yield from self._stream.codec_context.decode(None)
                 return
             try:
-                pictures = packet.decode()
+                with self._busy:
+                    pictures = packet.decode()
             except av.FFmpegError as error:
                 self._damaged, self._reason = self._damaged + 1, _said(error)
                 continue
@@ -191,7 +197,10 @@ class Video(Source):
 
     def close(self) -> None:
         """See `Source.close`."""
-        self._container.close()
+        # a thread that hangs in it keeps it: closed under its hands it would take the process with it
+        if self._busy.acquire(timeout=_LEAVE):
+            self._container.close()
+            self._busy.release()
 
     def _short(self, count: int, seconds: float) -> str:
         """What is missing of the declared length, in words; empty where nothing is."""
@@ -227,4 +236,6 @@ def _unopened(text: str, path: str, error: Exception, *, camera: bool, address: 
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, require("av").error.ExitError):  # the one that is raised when it takes too long
+        return f"nothing came for {_PATIENCE[1]:g} s"
     return str(getattr(error, "strerror", None) or error)
