@@ -629,6 +629,7 @@ def test_a_decoder_that_breaks_on_one_image_ends_in_70_with_its_name(
     monkeypatch.setattr(Estimator, "many", breaking)
     found = zoo("predict", "finder", str(built / "coco/val2017"), "--no-draw")
     assert found.code == 70 and "passed over: 000000000002.jpg: a bug: IndexError: index 19" in found.err and "2 images" in found.out
+    assert "--fail-fast" in found.err
     fast = zoo("predict", "finder", str(built / "coco/val2017"), "--no-draw", "--fail-fast", "--save", "fast")
     assert fast.code == 70 and "Traceback" in fast.err and "000000000002.jpg: a bug: IndexError" in fast.err.splitlines()[-1]
     assert contents(here / "fast") == {}

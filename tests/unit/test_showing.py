@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from test_video import changing, frames, raw
 from workspaces import Zoo
 
 import zoo as package
+from zoo.errors import StepFailed
 from zoo.formats import native
+from zoo.pipelines.estimator import Estimator
+from zoo.video.source import open_video
 
 STRICT = """\
   - protocol: strict
@@ -191,6 +195,43 @@ def test_pictures_that_were_drawn_are_not_shown_again(here: Path, zoo: Zoo) -> N
 def test_a_video_is_not_for_predict_which_says_what_is(here: Path, zoo: Zoo) -> None:
     said = zoo("predict", "finder", str(raw(here / "a.mp4", 2)), "--save", "out")
     assert said.code == 2 and "a.mp4 is a video\n  zoo demo RECIPE --input" in said.err
+
+
+def test_a_frame_on_which_a_decoder_breaks_is_named_and_ends_in_70(here: Path, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    many, calls = Estimator.many, iter(range(99))
+
+    def breaking(model: Estimator, images: Any, *others: Any) -> Any:
+        if next(calls) == 2:
+            raise IndexError("index 19 is out of bounds")
+        return many(model, images)
+
+    monkeypatch.setattr(Estimator, "many", breaking)
+    raw(here / "a.mp4", 6)
+    said = zoo("demo", "finder", "--input", "a.mp4", "--save", "out.mp4")
+    assert said.code == 70 and "a bug: IndexError: index 19 is out of bounds" in said.err and "--fail-fast" in said.err
+    assert len(lines(here / "out.jsonl")) == len(frames(here / "out.mp4")[0]) == 6
+
+
+def test_a_camera_that_breaks_off_keeps_what_came_and_says_how_much(here: Path, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaking(text: str) -> Any:
+        video = open_video("a.mp4")
+        video.live, video._pictures = True, lambda: ended(video)  # type: ignore[method-assign]
+        return video
+
+    def ended(video: Any) -> Any:
+        for number, picture in enumerate(type(video)._pictures(video)):
+            if number == 4:
+                raise StepFailed("the camera broke off: No such device", "is it still there?")
+            yield picture
+            time.sleep(0.05)
+
+    raw(here / "a.mp4", 6)
+    monkeypatch.setattr("zoo.video.source.open_video", breaking)
+    said = zoo("demo", "finder", "--input", "/dev/video97", "--save", "out.mp4")
+    assert said.code == 4 and "the camera broke off: No such device" in said.err
+    told = lines(here / "out.jsonl")
+    assert 1 <= len(told) <= 4 and f"in {len(told)} frame" in said.out and "out.mp4, out.jsonl" in said.out
+    assert len(frames(here / "out.mp4")[0]) == len(told)
 
 
 def test_a_window_shows_who_is_who_when_a_key_asks_for_it(here: Path, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,7 +115,7 @@ def command(
     from zoo.cli.running import chosen_target, made, parts_in
     from zoo.cli.session import Session, exit_code
     from zoo.cli.window import Window
-    from zoo.errors import Bug, Cancelled, Findings, UsageError
+    from zoo.errors import Bug, Findings, UsageError, ZooError
     from zoo.pose.smooth import OneEuro
     from zoo.pose.tracking import Tracker
     from zoo.recipe.composite import parts_of
@@ -147,13 +147,14 @@ def command(
         # in a window ids may be asked for at any moment
         tracker = Tracker(model.skeleton) if "ids" in overlays or track or smooth or window else None
         demonstration = Demonstration(overlays, shown, tracker, OneEuro() if smooth else None, fail_fast=fail_fast)
-        stopped: Cancelled | None = None
+        stopped: ZooError | None = None
         try:
             with session.telling(f"{recipe.name}/{chosen}") as context:
                 demonstration.run(model, frames, context, workers=layout.workers, saver=saver, window=window)
-        except Cancelled as error:
+        except ZooError as error:
             stopped = error  # what there is is whole, and told
-    summary(demonstration, frames, ready, saver, images=bool(samples))
+    if demonstration.frames or not stopped:
+        summary(demonstration, frames, ready, saver, images=bool(samples))
     if stopped:
         raise stopped
     return Bug.exit_code if demonstration.bugs else Findings.exit_code if frames.lost or demonstration.faults else 0
@@ -226,6 +227,7 @@ def photographs(session: Session) -> tuple[Sample, ...]:
 def summary(demonstration: Demonstration, source: Source, ready: Ready, saver: Saver | None, *, images: bool) -> None:
     """Say what was shown, at what speed, and what is missing."""
     from zoo.cli.console import counted
+    from zoo.cli.predict import BUGS
     from zoo.cli.session import relative
 
     if ready.rehearsal:
@@ -234,6 +236,8 @@ def summary(demonstration: Demonstration, source: Source, ready: Ready, saver: S
         click.echo(lost if images else f"{source.name}: {lost}", err=True)
     if len(demonstration.faults) > 5:
         click.echo(f"and {len(demonstration.faults) - 5} frames more that failed", err=True)
+    if demonstration.bugs:
+        click.echo(BUGS, err=True)
     seen = counted(demonstration.people, "person", "people")
     frames = counted(demonstration.frames, "image") if images else counted(demonstration.frames, "frame")
     dropped = f", {demonstration.dropped} dropped" if demonstration.dropped else ""

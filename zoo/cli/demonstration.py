@@ -149,20 +149,20 @@ class Demonstration:
 
     def _take(self, model: PoseModel, seen: _Seen, saver: Saver | None, window: Window | None) -> None:
         frame, poses = seen.frame, seen.poses
-        ids = self.tracker.ids(poses) if self.tracker else None
-        if self.smoother and ids is not None:
-            poses = self.smoother.smoothed(poses, ids, frame.time)
-        self.dropped += frame.index - (self.frames + self.dropped)
-        self.frames += 1
-        self.people += len(poses)
         if seen.fault:
-            first = self.frames == 1 and not frame.name
+            first = not self.frames and not frame.name
             if first and isinstance(seen.fault, ZooError):
                 raise StepFailed(f"{_called(frame)}: {seen.fault.message}", "what fails on the first frame of a video fails on all")
             if first or self.fail_fast:
                 raise naming(seen.fault, _called(frame))
             self.faults.append(f"{_called(frame)}: {reason(seen.fault)}")
             self.bugs += not isinstance(seen.fault, ZooError) or isinstance(seen.fault, Bug)
+        ids = self.tracker.ids(poses) if self.tracker else None
+        if self.smoother and ids is not None:
+            poses = self.smoother.smoothed(poses, ids, frame.time)
+        self.dropped += frame.index - (self.frames + self.dropped)
+        self.frames += 1
+        self.people += len(poses)
         now = perf_counter()
         self._latencies.append(now - frame.taken)
         self._moments.append(now)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo.recipe.workspace import Place
     from zoo.stream import Layout
 
+BUGS = "please report bugs; --fail-fast ends at the first one, with its traceback"
 SEEN = 0.3
 """A network that looks at boxes says of every keypoint where it is, seen or not: what it scores lower is not drawn. The usual
 threshold of top-down pictures (mmpose: `kpt_thr`). Networks that find people by themselves leave such keypoints away."""
@@ -165,6 +166,8 @@ def command(
         click.echo("a rehearsal: the weights are seeded, what was found means nothing", err=True)
     for file, reason in writer.bad:
         click.echo(f"passed over: {file}: {reason}", err=True)
+    if writer.bugs:
+        click.echo(BUGS, err=True)
     people, images = counted(writer.people, "person", "people"), counted(len(inputs) - len(writer.bad), "image")
     click.echo(f"{people} in {images} by {recipe.name} on {chosen}: {relative(writer.folder)} ({', '.join(writer.places)})")
     return Bug.exit_code if writer.bugs else Findings.exit_code if writer.bad else 0
