@@ -22,7 +22,7 @@ pytest.importorskip("torch")
 HELPERS = Path(__file__).parents[1] / "unit"
 ZOO = "from zoo.cli import main; main()"
 TARGET = ("  onnxruntime-fp32:\n", "  onnxruntime-int8: {parity: {snr: 15, reason: eight bits are few}}\n")
-ACTIONS = 9  # fetch, export, edit, parity; int8, compile, parity, accuracy, latency
+ACTIONS = 10  # fetch, export, edit, parity; int8, compile, parity, accuracy, end_to_end, latency
 
 
 def environment() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import re
 import shutil
@@ -16,7 +17,9 @@ from workspaces import RECIPE, Small, Zoo, annotate, changed, made, picture, sta
 from zoo.cli import run
 from zoo.datasets import Coco
 from zoo.machine import isa
+from zoo.measure.isolated import Isolated
 from zoo.recipe.workspace import open_place
+from zoo.steps.end_to_end import MeasureEndToEnd
 from zoo.steps.latency import MeasureLatency
 
 torch = pytest.importorskip("torch")
@@ -44,6 +47,7 @@ RTX = """\
 ONE = "  onnxruntime-fp32:\n"
 NETWORK = "tiny/onnxruntime-fp32"
 CELL = f"{NETWORK}/accuracy/coco_val2017/original"
+WAY = f"{NETWORK}/end_to_end/original"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,6 +55,9 @@ def _quick() -> Iterator[None]:
     """Nobody reads these timings."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("zoo.engine.network.MeasureLatency", functools.partial(MeasureLatency, seconds=0.01, runs=3))
+        patch.setattr("zoo.engine.network.MeasureEndToEnd", functools.partial(MeasureEndToEnd, seconds=0.01))
+        patch.setattr("zoo.steps.end_to_end.IMPOSSIBLE", math.inf)  # turns of a few milliseconds show nothing
+        patch.setattr("zoo.steps.end_to_end.run_isolated", lambda work, *given, context: Isolated(work(*given, context=context), 1))
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.delenv("ZOO_WORKSPACE", raising=False)
         yield
@@ -142,12 +149,12 @@ def test_a_second_run_knows_everything_and_writes_the_same(line: Small, zoo: Zoo
 def test_another_decoder_measures_accuracy_again_and_compiles_nothing(line: Small, zoo: Zoo) -> None:
     line.recipe((ONE, TARGETS), ("pafs: stage_1_output_0_pafs}", "pafs: stage_1_output_0_pafs, min_keypoints: 9}"))
     told = states(zoo, "tiny")
-    assert {id for id, state in told.items() if state != "known"} == {id for id in told if "/accuracy/" in id}
+    assert {id for id, state in told.items() if state != "known"} == {id for id in told if "/accuracy/" in id or "/end_to_end/" in id}
     outdated = zoo("board", "--current", "tiny")
     assert outdated.code == 1 and "tiny/onnxruntime-fp32 is outdated" in outdated.out
     before = result(line)["accuracy"][0]
     run_ = zoo("eval", "tiny", "-t", "onnxruntime-fp32")
-    assert run_.code == 0 and made(run_) == [CELL]
+    assert run_.code == 0 and made(run_) == [CELL, WAY]
     after = result(line)["accuracy"][0]
     assert after["detections"] < before["detections"] and after["fingerprint"] != before["fingerprint"]
 
@@ -157,7 +164,8 @@ def test_other_images_measure_again_and_an_untouched_dataset_does_not(line: Smal
     os.utime(path, ns=(0, 0))
     assert set(states(zoo, "tiny").values()) == {"known"}, "the time of a file is not its content"
     picture(path, 77)
-    assert {id for id, state in states(zoo, "tiny").items() if state != "known"} == {id for id in states(zoo, "tiny") if "/accuracy/" in id}
+    told = states(zoo, "tiny")
+    assert {id for id, state in told.items() if state != "known"} == {id for id in told if "/accuracy/" in id or "/end_to_end/" in id}
 
 
 COMPUTED_IN = {
@@ -176,8 +184,9 @@ def test_every_target_is_compared_judged_and_timed(line: Small, target: str) -> 
     if target == "onnxruntime-fp16" and not {"avx2"} & set(isa()):
         pytest.skip("this processor may compute float16 itself")
     found = result(line, target)
-    reports = [found["parity"], *found["accuracy"], found["latency"]]
-    assert [report["type"] for report in reports] == ["parity", "accuracy", "latency"]
+    reports = [found["parity"], *found["accuracy"], found["latency"], *found["end_to_end"]]
+    assert [report["type"] for report in reports] == ["parity", "accuracy", "latency", "end_to_end"]
+    assert found["end_to_end"][0]["share"] > 0 and found["end_to_end"][0]["protocols"] == ["original"]
     assert {report["computed_in"] for report in reports} == {COMPUTED_IN[target]}
     stages = {(one["reference"], one["candidate"]) for one in found["parity"]["comparisons"]}
     assert stages == {("PyTorch", "exported ONNX"), ("PyTorch", "edited ONNX"), ("edited ONNX", "target")}
@@ -450,7 +459,7 @@ def test_a_protocol_is_held_against_another_and_the_leaderboard_shows_by_how_muc
     line.recipe(("benchmark:", f"{lazy}benchmark:"))
     found = zoo("eval", "tiny")
     assert found.code == 0, found.err
-    assert made(found)[-1] == f"{NETWORK}/difference/coco_val2017/lazy"
+    assert made(found)[-2:] == [f"{NETWORK}/difference/coco_val2017/lazy", f"{NETWORK}/end_to_end/lazy"]
     row = result(line)
     (told,), ap = row["differences"], {cell["protocol"]["name"]: cell["figures"]["AP"] for cell in row["accuracy"]}
     assert told["difference"] == pytest.approx(ap["lazy"] - ap["original"]) != 0

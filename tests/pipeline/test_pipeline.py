@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from zoo.measure.interleaved import Taken, Task, interleave
 from zoo.measure.isolated import Isolated
 from zoo.measure.latency import timed
 from zoo.pipelines.estimator import PoseModel
+from zoo.steps.end_to_end import MeasureEndToEnd
 from zoo.steps.latency import MeasureLatency
 from zoo.steps.whole import MeasureWhole
 
@@ -32,12 +34,13 @@ pytest.importorskip("torch")
 HELPERS = Path(__file__).parents[1] / "unit"
 ROW = "both/onnxruntime-fp32"
 COMPILED, CELL, WHOLE = f"{ROW}/compile", f"{ROW}/accuracy/coco_val2017/together", f"{ROW}/whole"
+WAY = f"{ROW}/end_to_end/together"
 ALONE = "tiny/onnxruntime-fp32/accuracy/coco_val2017/original"
 LABELS = "coco/annotations/person_keypoints_val2017.json"
 PLAN = [
     *(f"tiny/{step}" for step in ("fetch", "export", "edit", "parity", "onnxruntime-fp32/compile", "onnxruntime-fp32/parity")),
     *(f"hand/{step}" for step in ("fetch", "export", "edit", "parity", "onnxruntime-fp32/compile", "onnxruntime-fp32/parity")),
-    *(COMPILED, CELL, WHOLE),
+    *(COMPILED, CELL, WAY, WHOLE),
 ]
 STAGES = ["body preparing", "body network", "body decoding", "cropping", "hand preparing", "hand network", "hand decoding"]
 
@@ -55,6 +58,9 @@ def _quick() -> Iterator[None]:
         patch.setattr("zoo.steps.whole.timed", functools.partial(timed, warmup=0.01))
         patch.setattr("zoo.steps.timing.interleave", at_once)
         patch.setattr("zoo.engine.network.MeasureLatency", functools.partial(MeasureLatency, seconds=0.01, runs=3))
+        patch.setattr("zoo.engine.network.MeasureEndToEnd", functools.partial(MeasureEndToEnd, seconds=0.01))
+        patch.setattr("zoo.steps.end_to_end.IMPOSSIBLE", math.inf)  # turns of a few milliseconds show nothing
+        patch.setattr("zoo.steps.end_to_end.run_isolated", at_once)
         patch.setenv("OMP_NUM_THREADS", "1")
         for name in ("ZOO_WORKSPACE", "ZOO_COCO"):
             patch.delenv(name, raising=False)
@@ -200,7 +206,11 @@ def test_the_leaderboard_has_its_table_the_stages_and_no_speed_of_a_network_alon
     assert cells["model"] == "A tiny body and its hands" and cells["weights"] == "body: official; hand: official"
     assert cells["AP"] == f"{result(joint)['accuracy'][0]['figures']['AP']:.4f}".removeprefix("0")
     assert cells["images/s, network alone, one call after another"] == "–", "a whole pipeline is no network"
-    assert float(cells["images/s, end to end"]) > 0 and float(cells["p50 of a call, ms"]) > 0 and cells["parity"].startswith("ok, ")
+    assert (
+        float(cells["images/s, whole way from files to poses"]) > 0
+        and float(cells["p50 of a call, ms"]) > 0
+        and cells["parity"].startswith("ok, ")
+    )
     (line,) = re.findall(r"^\* A tiny body and its hands on .*milliseconds by stage, the median: (.*)\.$", text, re.MULTILINE)
     assert {part.rpartition(" ")[0] for part in line.split(", ")} == set(STAGES)
 
@@ -226,13 +236,29 @@ def test_bench_times_it_in_a_process_of_its_own_and_nothing_else(joint: Small, z
     assert [stage["name"] for stage in found["latency"]["stages"]] == [*STAGES]
 
 
+def test_the_whole_way_from_files_is_timed_and_held_against_no_network_alone(
+    joint: Small, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (way,) = result(joint)["end_to_end"]
+    assert (way["type"], way["protocols"], way["dataset"], way["images"]) == ("end_to_end", ["together"], "coco_val2017", 2)
+    assert way["share"] is None and way["network_images_per_second"] is None and way["computed_in"] == "body fp32; hand fp32"
+    assert "whole way / network alone" not in "".join(row(joint))
+    monkeypatch.setattr("zoo.steps.end_to_end.run_isolated", run_isolated)
+    again = zoo("bench", "both", "--again", "--end-to-end")
+    assert again.code == 0 and made(again) == [WAY, WHOLE], again.err
+    assert "images/s, whole way from files to poses" in again.out
+
+
 def test_bench_times_it_at_other_batches_and_shows_a_line_of_each(joint: Small, zoo: Zoo) -> None:
     said = zoo("bench", "both", "--batch", "1,4")
     assert said.code == 0 and made(said) == [f"{WHOLE}/4"], "at one image a call it was timed before"
     lines = [re.split(r" {2,}", line.strip()) for line in said.out.splitlines() if line.startswith(("model", "A tiny body and its hands "))]
     header, *cells = lines[:3]
     assert [dict(zip(header, line, strict=True))["batch"] for line in cells] == ["1", "4"]
-    assert all(float(dict(zip(header, line, strict=True))["images/s, from image to poses"]) > 0 for line in cells)
+    assert all(
+        float(dict(zip(header, line, strict=True))["images/s, pipeline from decoded images to poses, one call after another"]) > 0
+        for line in cells
+    )
     (found,) = json.loads(zoo("bench", "both", "--batch", "1,4", "--json").out)
     (other,) = found["batches"]
     assert other["timing"]["batch"] == 4 and other["timing"]["images"] == 4 * other["timing"]["runs"]
@@ -243,7 +269,7 @@ def test_batches_of_the_recipe_have_a_table_of_the_leaderboard(joint: Small, zoo
     joint.pipeline(("{dataset: coco_val2017, images: 2}", "{dataset: coco_val2017, images: 2, batches: [4]}"))
     assert zoo("eval", "both").code == 0
     text = (joint.root / "LEADERBOARD.md").read_text()
-    _, found, table = text.partition("## Body and hand pose: from image to poses by batch\n\n")
+    _, found, table = text.partition("## Body and hand pose: pipeline from decoded images to poses by batch\n\n")
     assert found and "images/s at 1 | images/s at 4 | 4 against 1 |" in " ".join(table.split())
     assert "the whole way from 4 images to poses; milliseconds by stage" in table
     assert zoo("board", "--check", "--current", "both").code == 0
@@ -266,7 +292,7 @@ def test_other_crops_are_assembled_judged_and_timed_again_and_nothing_is_compile
     outdated = zoo("board", "--current", "both")
     assert outdated.code == 1 and f"{ROW} is outdated" in outdated.out
     said = zoo("eval", "both")
-    assert said.code == 0 and sorted(made(said)) == sorted([COMPILED, CELL, WHOLE])
+    assert said.code == 0 and sorted(made(said)) == sorted([COMPILED, CELL, WAY, WHOLE])
     after = result(joint)
     assert after["accuracy"][0]["fingerprint"] != before["accuracy"][0]["fingerprint"], "another protocol"
     assert after["accuracy"][0]["figures"] == before["accuracy"][0]["figures"], "of the same bodies"
@@ -276,7 +302,7 @@ def test_other_crops_are_assembled_judged_and_timed_again_and_nothing_is_compile
 def test_another_decoder_of_a_part_judges_and_times_again_and_assembles_nothing(joint: Small, zoo: Zoo) -> None:
     joint.pipeline(hand=(("threshold: 0}", "threshold: 1}"),))
     said = zoo("eval", "both")
-    assert said.code == 0 and made(said) == [CELL, WHOLE]
+    assert said.code == 0 and sorted(made(said)) == sorted([CELL, WAY, WHOLE])
     with zoo_api(joint) as model:
         assert not model(picture_of(joint)).present[:, 18:].any(), "presence is never so sure"
 

@@ -5,15 +5,20 @@ imported once. Prints one JSON line for each killed run: what it was killed at, 
 """
 
 import json
+import math
 import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from zoo.cli import run
+from zoo.engine import network
 from zoo.engine.store import Store
+from zoo.steps import end_to_end
+from zoo.steps.end_to_end import MeasureEndToEnd
 
 WORDS = ["eval", "tiny"]
 
@@ -47,6 +52,9 @@ def main(workspace: Path) -> None:
     import polygraphy.comparator  # noqa: F401
     import torch  # noqa: F401
 
+    # nobody reads this timing, and turns of a few milliseconds show nothing
+    vars(end_to_end)["IMPOSSIBLE"] = math.inf
+    vars(network)["MeasureEndToEnd"] = partial(MeasureEndToEnd, seconds=0.01)
     os.chdir(workspace)
     store = Store(workspace / ".zoo")
     publish, record = Store.publish, Store.record

@@ -23,10 +23,10 @@ from zoo.machine import Gpu, Machine
 from zoo.measure.latency import Timing
 from zoo.measure.throughput import Throughput
 from zoo.metrics import Metric
-from zoo.steps.reports import Accuracy, Comparison, Data, Difference, Failure, Latency, Parity, Published, Shortfall, Stage
+from zoo.steps.reports import Accuracy, Comparison, Data, Difference, EndToEnd, Failure, Latency, Parity, Published, Shortfall, Stage
 
 MACHINE = Machine(cpu="A CPU", architecture="x86_64", isa=("avx2", "avx512_vnni"), cores=2, threads=2, memory_bytes=8 << 30, os="Linux 6")
-ORIGINAL = {"fit": {"type": "height", "height": 368}, "flip": False, "scales": [1.0]}
+ORIGINAL = {"name": "original", "fit": {"type": "height", "height": 368}, "flip": False, "scales": [1.0]}
 MINI = Data(name="mini", title="COCO mini", digest="0123456789abcdef")
 
 
@@ -38,7 +38,6 @@ def accuracy(ap: float | None = 0.4467, protocol: dict[str, Any] | None = None, 
         "dataset": MINI,
         "images": 97,
         "detections": 213,
-        "end_to_end_images_per_second": 3.5,
         "machine": MACHINE,
         "computed_in": "fp32",
     }
@@ -72,6 +71,28 @@ def latency(*stages: Stage, **timing: Any) -> Latency:
         machine=MACHINE,
         computed_in="fp32",
     )
+
+
+def whole_way(**changes: Any) -> EndToEnd:
+    fields: dict[str, Any] = {
+        "protocols": ("original",),
+        "dataset": "mini",
+        "images_per_second": 3.5,
+        "network_images_per_second": 4.0,
+        "share": 0.875,
+        "layout": "2 calls of the network at once, 2 workers",
+        "network_layout": "1 call of the network at once, 2 workers",
+        "rounds": (3.5, 3.4, 3.6),
+        "network_rounds": (4.0, 4.0, 4.0),
+        "images": 4,
+        "seconds": 6.0,
+        "threads": 2,
+        "yardsticks_ms": (1.0, 1.0, 1.0, 1.0),
+        "others_cores": 0.0,
+        "machine": MACHINE,
+        "computed_in": "fp32",
+    }
+    return EndToEnd(**(fields | changes))
 
 
 def parity(largest: float = 1e-6, reason: str = "") -> Parity:
@@ -146,7 +167,7 @@ def test_a_small_board_looks_like_this() -> None:
 |   2 | Alpha           | official             | .4467 |                                            25.0 | ok, 1.0e-06 of scale |
 
 * Dataset: COCO mini, 97 images (subset: all; digest 0123456789ab).
-* Protocol: original evaluation; fit height (height 368); flip no; scales [1]. Fingerprint """
+* Protocol: original evaluation; fit height (height 368); flip no; name original; scales [1]. Fingerprint """
         in text
     )
     assert "\n* Machine bench: A CPU, 2 cores, 8 GiB, avx2 avx512_vnni, Linux 6.\n* Timed with 2 threads.\n" in text
@@ -177,7 +198,8 @@ def test_one_result_stands_in_the_table_of_each_of_its_protocols() -> None:
 
 def test_a_rehearsal_says_so_and_never_a_number() -> None:
     weights = Weights(title="official", licence="Apache-2.0", rehearsal=True)
-    table = only(result("a", weights=weights, accuracy=(accuracy(0.9999),)), result("b"))
+    ways = {"end_to_end": (whole_way(),)}
+    table = only(result("a", weights=weights, accuracy=(accuracy(0.9999),), **ways), result("b", **ways))
     assert cells(table, "AP") == [".4467", "rehearsal"]
     assert cells(table, "end_to_end") == ["3.50", "rehearsal"]
     assert cells(table, "network") == ["25.0", "25.0"]
@@ -349,7 +371,7 @@ def test_a_result_of_several_protocols_stands_once_among_the_batches_and_pipelin
     built = batch_tables(rows([twice, pipeline, result("h", task="hand_pose", **BATCHED)]))
     assert [table.heading for table in built] == [
         "Body pose: network alone by batch",
-        "Body pose: from image to poses by batch",
+        "Body pose: pipeline from decoded images to poses by batch",
         "Hand pose: network alone by batch",
     ]
     assert [len(table.rows) for table in built] == [1, 1, 1]
@@ -359,11 +381,12 @@ def test_a_result_of_several_protocols_stands_once_among_the_batches_and_pipelin
 
 
 def test_the_throughputs_cannot_be_mistaken() -> None:
-    headings = [COLUMNS[name].heading for name in ("network", "throughput", "end_to_end")]
-    assert headings == [
+    assert [COLUMNS[name].heading for name in ("network", "throughput", "whole", "end_to_end", "kept")] == [
         "images/s, network alone, one call after another",
         "images/s, network alone, best of several streams",
-        "images/s, end to end",
+        "images/s, pipeline from decoded images to poses, one call after another",
+        "images/s, whole way from files to poses",
+        "whole way / network alone on the same tensors",
     ]
 
 
@@ -462,6 +485,33 @@ def test_a_difference_of_what_the_row_does_not_hold_is_not_shown(changes: dict[s
     assert row.difference is None
 
 
+def test_every_table_shows_the_whole_way_of_its_own_protocol() -> None:
+    protocols = [{"name": name} for name in ("one", "two", "three")]
+    ways = (
+        whole_way(protocols=("one", "two")),
+        whole_way(protocols=("four",), images_per_second=9.0),
+        Failure(word="failed", message="it fell over", protocols=("three",)),
+    )
+    built = tables(rows([result(accuracy=tuple(accuracy(0.5, one) for one in protocols), end_to_end=ways)]))
+    found = {table.rows[0].accuracy.protocol["name"]: cells(table, "end_to_end") + cells(table, "kept") for table in built}  # type: ignore[union-attr]
+    assert found == {"one": ["3.50", "88 %"], "two": ["3.50", "88 %"], "three": ["failed", "failed"]}
+    said = {table.rows[0].accuracy.protocol["name"]: "it fell over" in "\n".join(table.lines) for table in built}  # type: ignore[union-attr]
+    assert said == {"one": False, "two": False, "three": True}
+
+
+def test_a_noisy_whole_way_is_said_with_its_layout() -> None:
+    lines = "\n".join(only(result(end_to_end=(whole_way(noise=("others used 1.50 of 2 cores",)),))).lines)
+    assert "while the whole way was timed (2 calls of the network at once, 2 workers): others used 1.50 of 2 cores" in lines
+    assert "whole way" not in "\n".join(only(result(end_to_end=(whole_way(),))).lines)
+
+
+def test_a_result_from_before_there_were_whole_ways_is_read_and_has_an_empty_cell() -> None:
+    old = msgspec.json.decode(encode(result()))
+    assert old.pop("end_to_end", []) == []
+    table = only(decode(msgspec.json.encode(old), "old.json"))
+    assert cells(table, "end_to_end") == ["–"] and "kept" not in table.columns
+
+
 def test_a_noisy_machine_and_bad_images_and_shortfalls_are_said() -> None:
     report = accuracy(skipped=("7.jpg",), images=96, shortfalls=(Shortfall(metric="AP", value=0.4467, least=0.45),))
     lines = "\n".join(only(result(accuracy=(report,), latency=latency(noise=("p90 is 2.00 times p50",)))).lines)
@@ -514,7 +564,6 @@ reports = st.builds(
     accuracy,
     st.none() | st.floats(0, 1),
     protocols,
-    end_to_end_images_per_second=st.none() | st.floats(0.001, 1e5),
 ) | st.builds(Failure, word=st.just("broken"), message=st.just("it broke"), dataset=st.sampled_from(["", "mini", "else"]))
 results = st.lists(
     st.builds(
@@ -527,6 +576,7 @@ results = st.lists(
         parity=st.none() | st.builds(parity, st.floats(0, 10)),
         weights=st.builds(Weights, title=st.just("w"), licence=st.just("l"), rehearsal=st.booleans()),
         batches=st.sampled_from([(), BATCHED["batches"]]),
+        end_to_end=st.sampled_from([(), (whole_way(),), (Failure(word="failed", message="no", protocols=("original",)),)]),
         task=st.sampled_from(["body_pose", "hand_pose"]),
     ),
     max_size=6,

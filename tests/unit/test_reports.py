@@ -11,7 +11,7 @@ import pytest
 
 from zoo.machine import Machine
 from zoo.record import fingerprint
-from zoo.steps.reports import Accuracy, Comparison, Data, Difference, Failure, Parity, chain, pretty, read, write
+from zoo.steps.reports import Accuracy, Comparison, Data, Difference, EndToEnd, Failure, Parity, chain, pretty, read, write
 
 MACHINE = Machine(cpu="A CPU", architecture="x86_64", isa=("avx2",), cores=2, threads=2, memory_bytes=8 << 30)
 
@@ -95,8 +95,11 @@ def test_a_report_whose_protocol_was_edited_by_hand_is_refused(tmp_path: Path) -
 def test_nan_is_no_figure(bad: float) -> None:
     with pytest.raises(ValueError, match="AP is"):
         accuracy(figures={"AP": bad})
-    with pytest.raises(ValueError, match="end_to_end"):
-        accuracy(end_to_end_images_per_second=bad)
+    with pytest.raises(ValueError, match="end to end: share is"):
+        EndToEnd(
+            protocols=("original",), dataset="mini", images_per_second=1.0, share=bad, layout="", rounds=(1.0,), images=1, seconds=1.0,
+            threads=1, yardsticks_ms=(1.0, 1.0), others_cores=None, machine=MACHINE, computed_in="fp32",
+        )  # fmt: skip
     with pytest.raises(ValueError, match="snr_db"):
         comparison(snr_db=bad)
 

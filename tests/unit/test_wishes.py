@@ -23,6 +23,7 @@ FIT = "fit: {type: height, height: 64, multiple: 8, place: center, min_width: 64
 TARGET = "  onnxruntime-fp32:\n"
 WHOLE = "both/onnxruntime-fp32/whole"
 JUDGED = "both/onnxruntime-fp32/accuracy/coco_val2017/together"
+WAY = "both/onnxruntime-fp32/end_to_end/together"
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
     return Small.entered(tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize(("command", "measured"), [("bench", {WHOLE}), ("eval", {WHOLE, JUDGED})])
+@pytest.mark.parametrize(("command", "measured"), [("bench", {WHOLE}), ("eval", {WHOLE, JUDGED, WAY})])
 def test_again_measures_a_pipeline_anew_and_builds_nothing_anew(
     small: Small, zoo: Zoo, monkeypatch: pytest.MonkeyPatch, command: str, measured: set[str]
 ) -> None:

@@ -61,7 +61,7 @@ def _table(task: str, whole: bool, group: Sequence[Row]) -> Table:
     for batch in batches:
         columns[f"p50@{batch}"] = _at(f"p50 of a call at {batch}, ms", batch, lambda report: report.timing.median_ms)
     columns["memory"] = Column("peak memory, largest batch", lambda row: _measured(row)[-1].peak_memory_bytes or None, megabytes)
-    heading = f"{TASKS.get(task, task)}: {'from image to poses' if whole else 'network alone'} by batch"
+    heading = f"{TASKS.get(task, task)}: {'pipeline from decoded images to poses' if whole else 'network alone'} by batch"
     return Table(Key(task), heading, tuple(columns), tuple(group), tuple(_lines(group)), columns)
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from zoo.board.rows import Row
 from zoo.errors import UsageError
-from zoo.steps.reports import Accuracy, Failure, Latency, Published
+from zoo.steps.reports import EndToEnd, Failure, Latency, Published
 
 Value = str | float | int | None
 NOTHING = "–"
@@ -104,11 +104,13 @@ def _weights(row: Row) -> Value:
     return "rehearsal: seeded, not trained" if weights.rehearsal else weights.substitute or weights.title
 
 
-def _end_to_end(row: Row) -> Value:
-    # random weights find no persons: their decoding is no measure either
-    if row.rehearsal or not isinstance(row.accuracy, Accuracy):
-        return None
-    return row.accuracy.end_to_end_images_per_second
+def _whole_way(get: Callable[[EndToEnd], Value]) -> Callable[[Row], Value]:
+    # random weights find nobody: to decode that is no measure
+    return lambda row: get(row.end_to_end) if isinstance(row.end_to_end, EndToEnd) and not row.rehearsal else None
+
+
+def _no_whole_way(row: Row) -> str:
+    return row.why_no_accuracy or (row.end_to_end.word if isinstance(row.end_to_end, Failure) else NOTHING)
 
 
 def _computed_in(row: Row) -> Value:
@@ -166,8 +168,14 @@ COLUMNS: dict[str, Column] = {
         "images/s, network alone, one call after another", lambda latency: None if latency.stages else _images_per_second(latency)
     ),
     "throughput": _speed("images/s, network alone, best of several streams", _best),
-    "whole": _speed("images/s, from image to poses", lambda latency: _images_per_second(latency) if latency.stages else None),
-    "end_to_end": Column("images/s, end to end", _end_to_end, number, otherwise=_no_accuracy),
+    "whole": _speed(
+        "images/s, pipeline from decoded images to poses, one call after another",
+        lambda latency: _images_per_second(latency) if latency.stages else None,
+    ),
+    "end_to_end": Column(
+        "images/s, whole way from files to poses", _whole_way(lambda way: way.images_per_second), number, otherwise=_no_whole_way
+    ),
+    "kept": Column("whole way / network alone on the same tensors", _whole_way(lambda way: way.share), percent, otherwise=_no_whole_way),
     "share": _speed("share of the roof", lambda latency: latency.claim.share if latency.claim else None, percent),
     "p50": _speed("p50 of a call, ms", lambda latency: latency.timing.median_ms),
     "p90": _speed("p90 of a call, ms", lambda latency: latency.timing.p90_ms),

@@ -10,7 +10,7 @@ import msgspec
 from zoo.errors import ZooError
 from zoo.machine import Machine
 from zoo.record import Record
-from zoo.steps.reports import Accuracy, Difference, Failure, Latency, Parity, Published, pretty
+from zoo.steps.reports import Accuracy, Difference, EndToEnd, Failure, Latency, Parity, Published, pretty
 
 FORMAT = 1
 
@@ -54,6 +54,8 @@ class Result(Record, frozen=True, kw_only=True):
     latency: Latency | Failure | None = None
     batches: tuple[Latency | Failure, ...] = ()
     """The same at further batches."""
+    end_to_end: tuple[EndToEnd | Failure, ...] = ()
+    """The whole way from files to poses, one for each way in which the protocols make poses of images."""
     size_bytes: int | None = None
     """Of the compiled model's files."""
     key: str

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from zoo.board.results import Result
 from zoo.record import canonical
-from zoo.steps.reports import Accuracy, Data, Difference, Failure, Latency, Parity
+from zoo.steps.reports import Accuracy, Data, Difference, EndToEnd, Failure, Latency, Parity
 
 
 class Key(NamedTuple):
@@ -45,6 +45,12 @@ class Row:
     def latency(self) -> Latency | None:
         """The latency, if it was measured."""
         return self.result.latency if isinstance(self.result.latency, Latency) else None
+
+    @property
+    def end_to_end(self) -> EndToEnd | Failure | None:
+        """The whole way in this table's protocol, or why it was not timed; None where nobody tried."""
+        name = self.accuracy.protocol.get("name") if isinstance(self.accuracy, Accuracy) else None
+        return next((report for report in self.result.end_to_end if name in report.protocols), None)
 
     @property
     def parity(self) -> Parity | None:

@@ -10,7 +10,7 @@ from typing import Any
 from zoo.board.columns import COLUMNS, FIGURES, WHY, Column, number, pick
 from zoo.board.rows import Key, Row, dataset_of
 from zoo.machine import Machine
-from zoo.steps.reports import Accuracy, Difference, Failure, Latency
+from zoo.steps.reports import Accuracy, Difference, EndToEnd, Failure, Latency
 
 TASKS = {
     "body_pose": "Body pose",
@@ -103,7 +103,7 @@ def _shown(chosen: Iterable[str], group: Sequence[Row]) -> list[str]:
     held = {name for row in group if isinstance(row.accuracy, Accuracy) for name in row.accuracy.figures}
     silent = FIGURES.keys() - held
     silent |= {WHY} if held else set()
-    optional = ("note", "whole", "throughput", "difference")
+    optional = ("note", "whole", "throughput", "difference", "kept")
     silent |= {name for name in optional if all(COLUMNS[name].value(row) is None for row in group)}
     names = chosen if held else [WHY if name in FIGURES else name for name in chosen]
     return [name for name in dict.fromkeys(names) if name not in silent]
@@ -210,6 +210,15 @@ def of_latency(latency: Latency | Failure) -> list[str]:
     return found
 
 
+def of_end_to_end(way: EndToEnd | Failure) -> list[str]:
+    """Whatever a reader has to know of the whole way's rate before believing it."""
+    if isinstance(way, Failure):
+        return [f"whole way: {way.word}: {way.message}"] if way.message else []
+    if not way.noise:
+        return []
+    return [f"the machine was noisy while the whole way was timed ({way.layout}): {', '.join(way.noise)}"]
+
+
 def _of_row(row: Row) -> list[str]:
     """Whatever a reader has to know of one row before believing it."""
     result, found = row.result, []
@@ -219,6 +228,8 @@ def _of_row(row: Row) -> list[str]:
         found.append(result.note)
     if row.latency:
         found += of_latency(row.latency)
+    if row.end_to_end and not row.rehearsal:
+        found += of_end_to_end(row.end_to_end)
     if row.parity:
         reasons = {comparison.reason for comparison in row.parity.comparisons if comparison.reason}
         found += [f"a looser parity gate, because {reason}" for reason in sorted(reasons)]

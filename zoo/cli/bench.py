@@ -43,6 +43,9 @@ from zoo.licence import Purpose
     callback=numbers_of,
     help="Calls in flight of each copy, for throughput (default: 1, 2, 4 ... up to the threads).",
 )
+@click.option(
+    "--end-to-end", "end_to_end", is_flag=True, help="Time the whole way from files to poses as well, held against the network alone."
+)
 @click.option("--threads", type=click.IntRange(1), metavar="T", help="Threads in all, shared out (default: one for each physical core).")
 @options.weights
 @options.licence
@@ -57,6 +60,7 @@ def command(
     shape: tuple[int, int, int] | None,
     instances: tuple[int, ...],
     streams: tuple[int, ...],
+    end_to_end: bool,
     threads: int | None,
     weights: str | None,
     rehearse: bool,
@@ -82,8 +86,12 @@ def command(
     A network is timed one call after another, and then with several calls in flight: of --instances copies of it, each called by
     --streams threads at once, on --threads threads in all. A line for each setting, with what each gave.
 
+    With --end-to-end the whole way is timed as well, in each of the recipe's protocols: reading and decoding of files, preparing,
+    network and decoding of poses, overlapped, in turns with the network alone on the very same tensors.
+
     \b
       zoo bench human_pose_estimation_0001 --target openvino-fp32 --batch 1,8,32
+      zoo bench human_pose_estimation_0001 --target openvino-int8 --end-to-end
       zoo bench openpose_mobilenet_landmark --batch 1 --batch 8
       zoo bench human_pose_estimation_0001 --shape 3x184x184 --instances 1,2 --streams 1,2 --threads 4
     """
@@ -114,6 +122,7 @@ def command(
         weights=weights,
         rehearse=rehearse,
         latency=True,
+        end_to_end=end_to_end,
         batches=batches,
         shape=shape and shape[1:],
         instances=instances or (1,),

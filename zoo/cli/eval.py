@@ -93,6 +93,7 @@ def command(
         rehearse=rehearse,
         accuracy=True,
         latency=True,
+        end_to_end=True,
         images=images,
         labels=labels,
         datasets=datasets or ("*",),

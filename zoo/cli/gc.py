@@ -15,6 +15,8 @@ def command(dry_run: bool, workspace: str | None, verbose: bool) -> int:
 
     Kept is what today's recipes, code and datasets would use; the rest can be made again.
     """
+    from dataclasses import replace
+
     from zoo.cli.session import Session
     from zoo.engine.code import Code
     from zoo.engine.execute import keys_in_use
@@ -24,7 +26,8 @@ def command(dry_run: bool, workspace: str | None, verbose: bool) -> int:
     session = Session.open(workspace, verbose=verbose)
     recipes = session.recipes((), everything=True)
     code = Code(session.store.cache)
-    wishes = (Wish(accuracy=True, latency=True), Wish(accuracy=True, latency=True, rehearse=True))
+    everything = Wish(accuracy=True, latency=True, end_to_end=True)
+    wishes = (everything, replace(everything, rehearse=True))
     keep: set[str] = set()
     for recipe in recipes:
         for wish in wishes:

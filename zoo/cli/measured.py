@@ -21,7 +21,21 @@ from zoo.engine.plan import Definitions
 from zoo.recipe.composite import AnyRecipe
 
 FIGURES = ("AP", "AP50", "AR", "PCK", "AUC", "EPE", "missing")
-SHOWN = ("model", "target", "precision", "computed_in", *FIGURES, "difference", "network", "end_to_end", "p50", "p99", "memory", "parity")
+SHOWN = (
+    "model",
+    "target",
+    "precision",
+    "computed_in",
+    *FIGURES,
+    "difference",
+    "network",
+    "end_to_end",
+    "kept",
+    "p50",
+    "p99",
+    "memory",
+    "parity",
+)
 TIMED = ("model", "target", "batch", "precision", "computed_in", "network", "whole", "share", "p50", "p99", "memory", "parity")
 
 
@@ -49,6 +63,7 @@ def tell(
     elif by_batch:
         show(tables(rows([timed for result in results for timed in timings_of(result)]), TIMED))
         show_settings(results)
+        show_ways(results)
     else:
         found = rows(results)
         show([*tables(found, SHOWN), *batch_tables(found)])
@@ -67,6 +82,16 @@ def show_settings(results: Sequence[Result]) -> None:
         left = ("model", "target", "computed in", "noise")
         right = [place for place, name in enumerate(HEADER) if name not in left]
         print_table(HEADER, found, title="single stream and throughput", right=right)
+
+
+def show_ways(results: Sequence[Result]) -> None:
+    """The whole ways from files to poses that were timed, as a table on the terminal."""
+    from zoo.cli import ways
+    from zoo.cli.console import print_table
+
+    if found := [*ways.lines(results)]:
+        click.echo()
+        print_table(ways.HEADER, found, title="the whole way from files to poses", right=ways.RIGHT)
 
 
 def show(found: Sequence[Table]) -> None:

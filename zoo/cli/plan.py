@@ -45,7 +45,7 @@ def command(
 
     session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
     recipes = session.permitted(names, everything, weights)
-    actions = actions_for(session, recipes, targets, weights=weights, rehearse=rehearse, accuracy=True, latency=True)
+    actions = actions_for(session, recipes, targets, weights=weights, rehearse=rehearse, accuracy=True, latency=True, end_to_end=True)
     code = Code(session.store.cache)
     states = foresee(actions, session.store, session.context, code)
     code.save()

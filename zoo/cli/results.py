@@ -21,9 +21,13 @@ from zoo.recipe.model import Recipe, Target
 from zoo.steps import reports
 from zoo.steps.boxes import FindBoxes
 from zoo.steps.bundle import model_size
+from zoo.steps.end_to_end import MeasureEndToEnd
 from zoo.steps.latency import MeasureLatency
 from zoo.steps.provenance import Provenance
 from zoo.steps.whole import MeasureWhole
+
+#: reports that say what was computed in
+MEASURED = reports.Parity | reports.Accuracy | reports.Latency | reports.EndToEnd
 
 
 def results_of(
@@ -67,9 +71,11 @@ def result_of(
     usual = f"{prefix}/{'whole' if isinstance(recipe, Composite) else 'latency'}"
     latency = report(outcomes.get(usual), outcomes) or reason
     batches = [report(outcome, outcomes) for id, outcome in own.items() if id.startswith(f"{usual}/")]
+    ways = [report(outcome, outcomes) for id, outcome in own.items() if id.startswith(f"{prefix}/end_to_end/")]
     # a run that only times says nothing about accuracies that it was not asked for
     asked = not isinstance(latency, reports.Latency) or not recipe.evaluate or any("/accuracy/" in id for id in outcomes)
-    measured = [item for item in (latency, *accuracy, parity) if isinstance(item, reports.Parity | reports.Accuracy | reports.Latency)]
+    timed = [found for found in ways if isinstance(found, reports.EndToEnd | reports.Failure)]
+    measured = [item for item in (latency, *accuracy, *timed, parity) if isinstance(item, MEASURED)]
     notes = []
     if not runs:
         notes.append("built with TensorRT-RTX, not run" if compiled.artifact else "TensorRT-RTX did not build it")
@@ -93,6 +99,7 @@ def result_of(
         differences=tuple(found for found in differences if isinstance(found, reports.Difference)),
         latency=latency if isinstance(latency, reports.Latency | reports.Failure) else None,
         batches=tuple(found for found in batches if isinstance(found, reports.Latency | reports.Failure)),
+        end_to_end=tuple(timed),
         size_bytes=model_size(compiled.artifact.path) if compiled.artifact else None,
         key=compiled.key,
         definition=definition,
@@ -144,11 +151,12 @@ def report(outcome: Outcome | None, outcomes: Mapping[str, Outcome], dataset: st
         return reports.read(outcome.artifact.path)
     error, step = outcome.error, outcome.action.step
     batch = step.batch if isinstance(step, MeasureLatency | MeasureWhole) else 0
+    protocols = step.protocols if isinstance(step, MeasureEndToEnd) else ()
     said, message = word(error), error.message if error else ""
     if search := unfound(outcome, outcomes):
         # the reason is another network's: "no weights" would be said of the row's own
         said, message = "no boxes", f"{search.detector} found none: {message}"
-    return reports.Failure(word=said, message=message, dataset=dataset, batch=batch)
+    return reports.Failure(word=said, message=message, dataset=dataset, batch=batch, protocols=protocols)
 
 
 def unfound(outcome: Outcome, outcomes: Mapping[str, Outcome]) -> FindBoxes | None:

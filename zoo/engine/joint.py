@@ -1,6 +1,6 @@
 """The plan of a pipeline: its networks, laid side by side, judged and timed as one.
 
-the plans of its parts -> assemble -> accuracy, whole       once a target
+the plans of its parts -> assemble -> accuracy, end_to_end, whole       once a target
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo.context import Context
 from zoo.engine.action import Action
-from zoo.engine.network import compare, left_out, measure_accuracy, part, plan_network, timings
+from zoo.engine.network import Way, compare, left_out, measure_accuracy, measure_end_to_end, part, plan_network, timings
 from zoo.engine.wish import Plan, Wish
 from zoo.pipelines.estimator import PoseModel
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of
@@ -24,7 +24,7 @@ from zoo.steps.whole import MeasureWhole
 def plan_pipeline(story: Plan, recipe: Composite, names: Sequence[str], context: Context, wish: Wish) -> None:
     """Add what `wish` asks for of the recipe's targets `names`; of the parts they are built and held against their originals."""
     workspace, declared = story.workspace, recipe.declared
-    building = replace(wish, accuracy=False, latency=False)
+    building = replace(wish, accuracy=False, latency=False, end_to_end=False)
     for name in names:
         reads, parts = {}, parts_on(recipe, name, workspace)
         for role, network in recipe.parts.items():
@@ -35,10 +35,13 @@ def plan_pipeline(story: Plan, recipe: Composite, names: Sequence[str], context:
         if not runs_on(recipe, name, workspace):
             continue
         owner, pipeline = f"{recipe.name}/{name}", declared.pipeline
+        without = tuple(other for network in recipe.parts.values() for other in left_out(network, workspace))
         for protocol in recipe.evaluate if wish.accuracy else ():
-            without = tuple(other for network in recipe.parts.values() for other in left_out(network, workspace))
             measure_accuracy(story, owner, protocol, parts, compiled, context, wish, without=without, pipeline=pipeline)
         compare(story, owner, recipe.evaluate)
+        if wish.end_to_end:
+            ways = [Way(protocol, parts) for protocol in recipe.evaluate]
+            measure_end_to_end(story, owner, ways, compiled, context, wish, without=without, pipeline=pipeline)
         dataset = workspace.datasets[declared.benchmark.dataset]
         if wish.latency and (wish.assume or not dataset.absent(context)):
             timed = declared.benchmark

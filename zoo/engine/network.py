@@ -2,7 +2,7 @@
 
 fetch -> export -> edit -> parity            once a recipe
   -> [edit] -> [fp16 | int8] -> compile      once a target
-  -> parity, accuracy [-> difference], latency
+  -> parity, accuracy [-> difference], end_to_end, latency
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from zoo.boxes import Boxes, DetectorBoxes
 from zoo.context import Context
@@ -22,12 +23,14 @@ from zoo.models import OnnxGraph
 from zoo.pipelines import Pipeline
 from zoo.pose.fits.box import Box
 from zoo.recipe.model import Calibration, Evaluation, Protocol, Recipe, Target, TargetOptions, Workspace
+from zoo.record import fingerprint
 from zoo.steps.accuracy import MeasureAccuracy
 from zoo.steps.adopt import AdoptOnnx
 from zoo.steps.boxes import FindBoxes
 from zoo.steps.compare import Compare
 from zoo.steps.compile import Compile
 from zoo.steps.edit import EditOnnx
+from zoo.steps.end_to_end import MeasureEndToEnd
 from zoo.steps.export import ExportOnnx
 from zoo.steps.fetch import FetchWeights
 from zoo.steps.fp16 import Fp16
@@ -39,6 +42,7 @@ from zoo.steps.part import ALONE, Part
 from zoo.steps.step import Step
 
 PARITY_IMAGES = 3
+TIMED_IMAGES = 32  # at most, on the whole way
 
 
 def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Context, wish: Wish) -> None:
@@ -75,12 +79,13 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
                 renamed=renamed(options.edits),
             )
             story.add(Action(f"{recipe.name}/{name}/parity", step, {"model": model, "compiled": compiled, **seen}))
-        if wish.accuracy:
-            judged, owner = judged_in(recipe, target, options), f"{recipe.name}/{name}"
-            for evaluation in judged:
-                parts, without = {ALONE: part(recipe, target, evaluation)}, left_out(recipe, workspace)
-                measure_accuracy(story, owner, evaluation, parts, compiled, context, wish, without=without, boxes=evaluation.boxes)
-            compare(story, owner, judged)
+        owner, without = f"{recipe.name}/{name}", left_out(recipe, workspace)
+        ways = [Way(one, {ALONE: part(recipe, target, one)}, one.boxes) for one in judged_in(recipe, target, options)]
+        for way in ways if wish.accuracy else ():
+            measure_accuracy(story, owner, way.protocol, way.parts, compiled, context, wish, without=without, boxes=way.boxes)
+        compare(story, owner, [way.protocol for way in ways])
+        if wish.end_to_end:
+            measure_end_to_end(story, owner, ways, compiled, context, wish, without=without)
         if wish.latency and views:
             copies, (height, width) = wish.instances, wish.shape or options.shape or (recipe.benchmark.height, recipe.benchmark.width)
             for id, batch in timings(f"{recipe.name}/{name}/latency", timed_at(recipe, name, wish)).items():
@@ -221,7 +226,7 @@ def found_boxes(
     id = f"boxes/{detector.name}/{target}/{story.named(dataset)}{way}"
     if id in story.actions:
         return {"boxes": id}
-    building = replace(wish, accuracy=False, latency=False, weights=None)
+    building = replace(wish, accuracy=False, latency=False, end_to_end=False, weights=None)
     plan_network(story, detector, [target], context, building)
     step = FindBoxes(
         detector=detector.name,
@@ -263,9 +268,7 @@ def measure_accuracy(
             limit=wish.limit,
             skip_bad_images=wish.skip_bad_images,
         )
-        # where images are left out, the first so many of those that remain are not the dataset's first
-        limit = None if without else wish.limit
-        seen = {**story.photos(dataset), **found_boxes(story, boxes, dataset, context, wish, limit)}
+        seen = {**story.photos(dataset), **found_boxes(story, boxes, dataset, context, wish, limit_of(wish, without))}
         story.add(Action(f"{owner}/accuracy/{name}/{protocol.protocol}", step, {"compiled": compiled, **seen}))
 
 
@@ -276,6 +279,60 @@ def compare(story: Plan, owner: str, protocols: Iterable[Protocol]) -> None:
             reads = {role: f"{owner}/accuracy/{name}/{way}" for role, way in (("one", protocol.protocol), ("other", protocol.against))}
             if story.actions.keys() >= set(reads.values()):
                 story.add(Action(f"{owner}/difference/{name}/{protocol.protocol}", Compare(), reads))
+
+
+def limit_of(wish: Wish, without: Sequence[Dataset]) -> int | None:
+    """How many of a dataset's first images hold all that are judged; None: that is not known beforehand."""
+    # where images are left out, the first so many of those that remain are not the dataset's first
+    return None if without else wish.limit
+
+
+class Way(NamedTuple):
+    """How images become poses in a protocol."""
+
+    protocol: Protocol
+    parts: dict[str, Part]
+    boxes: Boxes | None = None
+
+
+def measure_end_to_end(
+    story: Plan,
+    owner: str,
+    ways: Iterable[Way],
+    compiled: str,
+    context: Context,
+    wish: Wish,
+    *,
+    without: tuple[Dataset, ...],
+    pipeline: Pipeline | None = None,
+) -> None:
+    """The whole way of what was compiled for `owner`, from files to poses: protocols in which that is the same are timed together, on
+    the first of their datasets that is present."""
+    alike: dict[str, list[Way]] = {}
+    for way in ways:
+        said = {"parts": {role: part.said() for role, part in way.parts.items()}, "boxes": way.boxes}
+        alike.setdefault(fingerprint(said), []).append(way)
+    for group in alike.values():
+        present = (judged_on(way.protocol, way.boxes, story.workspace, context, wish) for way in group)
+        name, dataset = next((next(iter(datasets.items())) for datasets in present if datasets), ("", None))
+        if dataset is None:
+            continue
+        first = group[0]
+        images = min(wish.limit or TIMED_IMAGES, TIMED_IMAGES)
+        step = MeasureEndToEnd(
+            parts=first.parts,
+            pipeline=pipeline,
+            protocols=tuple(way.protocol.protocol for way in group),
+            dataset_name=name,
+            dataset=dataset,
+            boxes=first.boxes,
+            images=images,
+            skip_bad_images=wish.skip_bad_images,
+        )
+        # the boxes that accuracy looks at, where that is asked for as well
+        limit = limit_of(wish, without) if wish.accuracy else images
+        seen = {**story.photos(dataset), **found_boxes(story, first.boxes, dataset, context, wish, limit)}
+        story.add(Action(f"{owner}/end_to_end/{first.protocol.protocol}", step, {"compiled": compiled, **seen}))
 
 
 def part(recipe: Recipe, target: Target, evaluation: Evaluation | None = None) -> Part:

@@ -32,7 +32,7 @@ def plan(recipe: AnyRecipe, place: Place, context: Context, wish: Wish) -> list[
 def declared(recipe: AnyRecipe, place: Place, context: Context, code: Code) -> dict[str, str]:
     """`recipe/target` -> the digest of all that recipe, lock and code say about the row: what a result carries, and
     what the board computes anew to see whether the result still belongs to them."""
-    actions = plan(recipe, place, context, Wish(accuracy=True, latency=True, assume=True))
+    actions = plan(recipe, place, context, Wish(accuracy=True, latency=True, end_to_end=True, assume=True))
     digests = definitions(actions, context.lock, code)
     # what a row repeats of its recipe without any action's help
     licences = [part.licences for part in parts_of(recipe).values()]

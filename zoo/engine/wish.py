@@ -21,6 +21,8 @@ class Wish:
     """Globs over the names of targets."""
     accuracy: bool = False
     latency: bool = False
+    end_to_end: bool = False
+    """The whole way from files to poses."""
     batches: Sequence[int] = ()
     """Images a call to time at, instead of the recipe's own."""
     shape: tuple[int, int] | None = None

@@ -1,4 +1,4 @@
-"""What measuring steps write: Parity, Accuracy, Difference, Latency, and Failure where a cell could not be measured.
+"""What measuring steps write: Parity, Accuracy, Difference, Latency, EndToEnd, and Failure where a cell could not be measured.
 
 Each is one JSON file and holds what its figures depend on. JSON knows neither nan nor infinity, so a
 figure that does not exist is None, and a report that is given one of those refuses to be made.
@@ -47,6 +47,8 @@ class Failure(Choice, frozen=True, kw_only=True, tag="failure"):
     """Of an accuracy: that of its protocol, where it is known."""
     batch: int = 0
     """Of a latency: the images a call that it would have been timed at, where it is known."""
+    protocols: tuple[str, ...] = ()
+    """Of an end-to-end rate: the names of those whose way of making poses it would have been."""
 
 
 class Comparison(Record, frozen=True, kw_only=True):
@@ -316,7 +318,58 @@ class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
         return max(self.settings, key=lambda setting: setting.images_per_second)
 
 
-Report = Parity | Accuracy | Difference | Latency | Failure
+class Tried(Record, frozen=True, kw_only=True):
+    """A way to share out the cores, and what a turn in it gave."""
+
+    layout: str
+    images_per_second: float
+    network_images_per_second: float | None = None
+
+
+class EndToEnd(Choice, frozen=True, kw_only=True, tag="end_to_end"):
+    """How fast files become poses: reading, decoding, preparing, network and decoding of poses, overlapped; and what is left there of
+    the speed of the network alone on the very same tensors, with which it took turns."""
+
+    format: Literal[1] = 1
+    protocols: tuple[str, ...]
+    """The names of those in which images become poses this way."""
+    dataset: str
+    images_per_second: float
+    """The median of the rounds, as are those that follow."""
+    network_images_per_second: float | None = None
+    """Whole images; None of a pipeline, which has no single network."""
+    share: float | None = None
+    """The one over the other."""
+    layout: str
+    """How the cores were shared out between calls of the network and the rest."""
+    network_layout: str = ""
+    """The same for the network alone."""
+    tried: tuple[Tried, ...] = ()
+    """What the two were chosen from; nothing where there was no choice."""
+    rounds: tuple[float, ...]
+    """Images a second of the whole way, in each."""
+    network_rounds: tuple[float, ...] = ()
+    images: int
+    """Different ones, which came over and over."""
+    seconds: float
+    """Of all rounds."""
+    threads: int
+    yardsticks_ms: tuple[float, ...]
+    """Before the first round, between rounds, after the last."""
+    others_cores: float | None
+    """Cores' worth of others' work meanwhile; None where the platform does not tell."""
+    noise: tuple[str, ...] = ()
+    """Why this is not to be trusted, in words; empty on a quiet machine."""
+    machine: Machine
+    computed_in: str
+    versions: dict[str, str] = {}
+    digests: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        _refuse_infinite(self, "end to end")
+
+
+Report = Parity | Accuracy | Difference | Latency | EndToEnd | Failure
 
 
 def write(report: Report, folder: Path) -> None:
