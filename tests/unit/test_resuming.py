@@ -127,7 +127,7 @@ def slow(self, sample):
     return read(self, sample)
 Images.read = slow
 import zoo.stream
-zoo.stream.SLOW = 0.2
+zoo.stream.SLOW, zoo.stream.PATIENCE = 0.2, 0.3
 import zoo.cli.progress
 zoo.cli.progress.PAUSE = 0.1
 from zoo.cli import main

@@ -135,7 +135,7 @@ def test_a_long_wait_is_told_with_the_name_of_what_is_waited_for(context: Contex
     heard = Context(root=Path(), cache=Path(), listener=news.append)
     assert list(flow(items(), work, workers=2, context=heard, named=calling, coming=lambda: "the camera")) == [0, 1, 2, 3]
     assert [*dict.fromkeys(one.what for one in news)][:2] == ["waiting for 1.jpg", "waiting for the camera"]
-    assert all(0.1 < one.done < 0.9 and one.unit == "s" for one in news)
+    assert all(0.1 < one.done < 5 and one.unit == "s" for one in news)
     news.clear()
     assert list(flow(range(20), lambda item: item, workers=2, context=heard, named=calling)) == list(range(20)) and not news
 
@@ -147,7 +147,7 @@ def test_a_run_that_is_stopped_does_not_wait_for_an_item_that_never_ends(context
     started = time.perf_counter()
     with pytest.raises(Cancelled):
         list(flow(range(9), lambda item: free.wait(20), workers=2, context=context, named=calling))
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 5
     assert len(threads()) == 2
     free.set()
     for thread in threading.enumerate():

@@ -141,7 +141,7 @@ class Video(Source):
         guessed = round(seconds * float(self.rate)) if seconds and self.rate else None
         self.total = None if live else self._declared or guessed
         self._damaged, self._reason = 0, ""
-        self._busy = Lock()
+        self._busy, self._closed = Lock(), False
 
     def __iter__(self) -> Iterator[Frame]:
         count, time, first = 0, 0.0, None
@@ -168,6 +168,8 @@ class Video(Source):
         while True:
             try:
                 with self._busy:
+                    if self._closed:
+                        return
                     packet = next(packets)
             except StopIteration:
                 return
@@ -199,6 +201,7 @@ class Video(Source):
         """See `Source.close`."""
         # a thread that hangs in it keeps it: closed under its hands it would take the process with it
         if self._busy.acquire(timeout=_LEAVE):
+            self._closed = True
             self._container.close()
             self._busy.release()
 
