@@ -19,7 +19,7 @@ from stages import network_alone, rate
 
 from zoo.context import Context
 from zoo.datasets.images import Images
-from zoo.engine.network import part
+from zoo.engine.use import part
 from zoo.pipelines.estimator import Estimator
 from zoo.pose.decoders import PafDecoder
 from zoo.pose.fits import Height

@@ -17,7 +17,7 @@ import msgspec
 from common import arguments, artifact, carry_out, detections, head, machine, open_recipe, paired, row, side_by_side
 
 from zoo.cli.session import Session
-from zoo.engine.network import part
+from zoo.engine.use import part
 from zoo.pose.decoders import PafDecoder
 from zoo.pose.fits import Height
 from zoo.recipe.model import Evaluation, Recipe

@@ -91,7 +91,7 @@ def test_a_dataset_that_no_recipe_names_is_refused(capsys: pytest.CaptureFixture
 
 
 def test_a_glob_picks_the_datasets_that_a_model_is_judged_on() -> None:
-    from zoo.engine.network import judged_on
+    from zoo.engine.use import judged_on
     from zoo.engine.wish import Wish
     from zoo.recipe.workspace import open_place, read_recipe
 

@@ -11,8 +11,8 @@ from zoo.cli.wishes import usable
 from zoo.engine.action import installed
 from zoo.engine.execute import Outcome
 from zoo.engine.joint import parts_on, runs_on
-from zoo.engine.network import judged_in
 from zoo.engine.plan import Definitions, matching, parities
+from zoo.engine.use import judged_in
 from zoo.errors import MissingTool, WeightsUnreachable, ZooError
 from zoo.licence import joined, words
 from zoo.machine import describe, vnni

@@ -11,8 +11,8 @@ from zoo.context import Context
 from zoo.engine.action import needed
 from zoo.engine.execute import Outcome
 from zoo.engine.joint import parts_on, runs_on
-from zoo.engine.network import part
 from zoo.engine.plan import named
+from zoo.engine.use import part
 from zoo.errors import UsageError
 from zoo.pipelines import Pipeline
 from zoo.pipelines.estimator import PoseModel

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from zoo.context import Context
 from zoo.engine.action import Action
-from zoo.engine.network import Way, compare, left_out, measure_accuracy, measure_end_to_end, part, plan_network, timings
+from zoo.engine.network import compare, measure_accuracy, measure_end_to_end, plan_network
+from zoo.engine.use import Way, left_out, part, timings
 from zoo.engine.wish import Plan, Wish
 from zoo.pipelines.estimator import PoseModel
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of

@@ -7,22 +7,20 @@ fetch -> export -> edit -> parity            once a recipe
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from zoo.boxes import Boxes, DetectorBoxes
 from zoo.context import Context
 from zoo.datasets import Dataset
 from zoo.edits import Edit, Rename
-from zoo.edits.fold_preprocess import left_outside
 from zoo.engine.action import Action
+from zoo.engine.use import Way, here, judged_in, judged_on, left_out, limit_of, part, timed_at, timings
 from zoo.engine.wish import Plan, Wish
 from zoo.models import OnnxGraph
 from zoo.pipelines import Pipeline
 from zoo.pose.fits.box import Box
-from zoo.recipe.model import Calibration, Evaluation, Protocol, Recipe, Target, TargetOptions, Workspace
+from zoo.recipe.model import Calibration, Protocol, Recipe, Target, TargetOptions, Workspace
 from zoo.record import fingerprint
 from zoo.steps.accuracy import MeasureAccuracy
 from zoo.steps.adopt import AdoptOnnx
@@ -96,19 +94,6 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
                 story.add(Action(id, timing, {"compiled": compiled, "model": counted, **seen}))
 
 
-def timed_at(recipe: Recipe, name: str, wish: Wish) -> tuple[int, ...]:
-    """The batches that a target is timed at, the one of its row in the tables of accuracy first."""
-    if fixed := recipe.fixed_batch(name):
-        return (fixed,)
-    return tuple(wish.batches or (recipe.benchmark.batch, *recipe.benchmark.batches))
-
-
-def timings(usual: str, batches: Iterable[int]) -> dict[str, int]:
-    """Id -> batch of a target's timings: `usual` is the first, and below it, by their batch, are the others."""
-    first, *others = dict.fromkeys(batches)
-    return {usual: first, **{f"{usual}/{batch}": batch for batch in others}}
-
-
 def fetch(story: Plan, recipe: Recipe, wish: Wish) -> str:
     """The weights: the recipe's sources, or the user's own file."""
     sources = (wish.weights,) if wish.weights else recipe.weights
@@ -180,19 +165,6 @@ def renamed(edits: Sequence[Edit]) -> dict[str, str]:
 def gate(workspace: Workspace, target: Target, options: TargetOptions) -> Gate:
     """The recipe's own gate, or the workspace's for that precision."""
     return options.parity or getattr(workspace.gates, target.precision) or Gate()
-
-
-def judged_on(evaluation: Protocol, boxes: Boxes | None, workspace: Workspace, context: Context, wish: Wish) -> dict[str, Dataset]:
-    """The datasets of a protocol that are present here with their boxes, by name."""
-    if wish.dataset:
-        return {"own": wish.dataset} if here(wish.dataset, boxes, context, wish) else {}
-    wanted = [name for name in evaluation.datasets if any(fnmatch.fnmatchcase(name, glob) for glob in wish.datasets)]
-    return {name: workspace.datasets[name] for name in wanted if here(workspace.datasets[name], boxes, context, wish)}
-
-
-def here(dataset: Dataset, boxes: Boxes | None, context: Context, wish: Wish) -> bool:
-    """Whether images are present, and boxes on them where those are asked for."""
-    return wish.assume or not (dataset.absent(context) or (boxes and boxes.lacking(dataset, context)))
 
 
 def parity_views(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> Views | None:
@@ -281,20 +253,6 @@ def compare(story: Plan, owner: str, protocols: Iterable[Protocol]) -> None:
                 story.add(Action(f"{owner}/difference/{name}/{protocol.protocol}", Compare(), reads))
 
 
-def limit_of(wish: Wish, without: Sequence[Dataset]) -> int | None:
-    """How many of a dataset's first images hold all that are judged; None: that is not known beforehand."""
-    # where images are left out, the first so many of those that remain are not the dataset's first
-    return None if without else wish.limit
-
-
-class Way(NamedTuple):
-    """How images become poses in a protocol."""
-
-    protocol: Protocol
-    parts: dict[str, Part]
-    boxes: Boxes | None = None
-
-
 def measure_end_to_end(
     story: Plan,
     owner: str,
@@ -333,38 +291,3 @@ def measure_end_to_end(
         limit = limit_of(wish, without) if wish.accuracy else images
         seen = {**story.photos(dataset), **found_boxes(story, first.boxes, dataset, context, wish, limit)}
         story.add(Action(f"{owner}/end_to_end/{first.protocol.protocol}", step, {"compiled": compiled, **seen}))
-
-
-def part(recipe: Recipe, target: Target, evaluation: Evaluation | None = None) -> Part:
-    """How a recipe's network is used: as the recipe says, or as one of its protocols has it."""
-    other = evaluation or Evaluation(protocol="", title="", datasets=("",))
-    return Part(
-        backend=target.backend,
-        fit=other.fit or recipe.preprocess.fit,
-        order=other.order or recipe.preprocess.order,
-        scales=other.scales or recipe.scales,
-        turns=other.turns or recipe.turns,
-        flip=recipe.flip if other.flip is None else other.flip,
-        people=other.people or recipe.people,
-        decode=other.decode or recipe.decode,
-    )
-
-
-def left_out(recipe: Recipe, workspace: Workspace) -> tuple[Dataset, ...]:
-    """The images that a recipe is not to be evaluated on, because it is calibrated on them and says so."""
-    return (workspace.datasets[recipe.calibration.dataset],) if recipe.calibration and recipe.calibration.leave_out else ()
-
-
-def judged_in(recipe: Recipe, target: Target, options: TargetOptions) -> list[Evaluation]:
-    """The protocols that a target can be judged in: one of a fixed height and width only where all its inputs have that size, one
-    that is fed uint8 only where these are whole levels."""
-    fed = left_outside(recipe.preprocess, (*recipe.edits, *options.edits))
-    ways = [(one, part(recipe, target, one)) for one in recipe.evaluate]
-    return [
-        one for one, used in ways if (not options.shape or takes(options.shape, used)) and not fed.with_fit(used.fit, used.order).lost()
-    ]
-
-
-def takes(shape: tuple[int, int], used: Part) -> bool:
-    """Whether all inputs of a protocol have the same height and width, which are these."""
-    return used.fit.size == shape and used.scales == (1.0,)
