@@ -27,8 +27,9 @@ from zoo.measure.turns import Turns, in_turns
 from zoo.pipelines.estimator import Image, OneNetwork, PoseModel, Stopwatch
 from zoo.pose.keypoints import Poses
 from zoo.steps import reports
-from zoo.steps.end_to_end import Chunk, Compared, Kind, MeasureEndToEnd, Opened, compare
+from zoo.steps.end_to_end import Compared, Kind, MeasureEndToEnd, compare
 from zoo.steps.provenance import Provenance
+from zoo.steps.whole_way import Chunk, Opened
 from zoo.stream import Layout
 
 ONE, TWO = Layout(streams=1, workers=1), Layout(streams=2, workers=2)
