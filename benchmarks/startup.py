@@ -26,9 +26,12 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("recipe", nargs="?", default="human_pose_estimation_0001")
     parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--eval", action="store_true", help="and `zoo eval --all --rehearse`, which first measures what is not known yet")
     given = parser.parse_args()
     one, everything = ["build", given.recipe], ["build", "--all", "--rehearse"]
     commands = [(["--help"], 0.25), (one, 0.4), (everything, 1.0)]
+    if given.eval:
+        commands.append((["eval", "--all", "--rehearse"], 1.0))
     for command, _ in commands:
         zoo(*command)
     # side by side: a slow moment of the machine falls on all alike
