@@ -187,6 +187,9 @@ def test_the_result_holds_parity_of_both_accuracy_of_the_whole_and_time_by_stage
     latency = found["latency"]
     assert [stage["name"] for stage in latency["stages"]] == [*STAGES] and latency["shapes"] == {"image": [96, 128, 3]}
     assert sum(stage["median_ms"] for stage in latency["stages"]) < 3 * latency["timing"]["median_ms"]
+    asked = {(one["role"], *one["shape"]): one["calls"] for one in latency["asked"]}
+    assert {role for role, *_ in asked} == {"body", "hand"} and sum(calls for (role, *_), calls in asked.items() if role == "body") == 1
+    assert 0 < latency["claim"]["share"] < 1, "held against the roof by the calls of its networks"
     assert all(stage["median_ms"] >= 0 for stage in latency["stages"]) and latency["stages"][1]["median_ms"] > 0
     assert found["weights"]["title"] == "body: official; hand: official" and not found["weights"]["rehearsal"]
     assert set(found["weights"]["sha256s"]) == {"body/tiny.pth", "hand/hand.pth"}

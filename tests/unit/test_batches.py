@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -181,12 +180,12 @@ def test_a_pipeline_is_given_so_many_images_a_call_each_as_often_as_any_other(
     assert isinstance(recipe, Composite)
     model, asked = Counting(), []
 
-    @contextmanager
-    def open_model(*_: Any, batch: int) -> Any:
+    def joined(*_: Any, batch: int) -> Any:
         asked.append(batch)
-        yield model
+        return model
 
-    monkeypatch.setattr(whole_step, "open_model", open_model)
+    monkeypatch.setattr(whole_step, "opened_all", lambda *_: {})
+    monkeypatch.setattr(whole_step, "joined", joined)
     step = MeasureWhole(
         parts=parts_on(recipe, "onnxruntime-fp32", session.place.declared),
         pipeline=recipe.declared.pipeline,

@@ -20,11 +20,12 @@ from zoo.errors import StepFailed
 from zoo.machine import describe
 from zoo.measure import interleaved
 from zoo.measure import roof as roofs
-from zoo.measure.claim import judge, named
+from zoo.measure.claim import joined, judge, named
 from zoo.measure.count import Cost
 from zoo.measure.isolated import Isolated
 from zoo.measure.latency import summarise
 from zoo.measure.roof import Copy, Peak, Roof, find
+from zoo.measure.tally import Asked
 from zoo.measure.throughput import Throughput
 from zoo.measure.windows import Taken
 from zoo.steps import guard, timing
@@ -378,6 +379,44 @@ def test_a_report_of_fp16_that_was_fp32_is_held_against_the_roof_of_fp32_and_say
     assert isinstance(kept, Latency) and kept.computed_in == said
     assert kept.claim.ceiling == pytest.approx(1e12 / kept.claim.flops)  # type: ignore[union-attr]
     assert any("computed in fp32" in line for line in of_latency(kept))
+
+
+def test_a_pipeline_is_held_against_the_roof_by_the_calls_of_its_networks() -> None:
+    # a detector's image (2 ms at the roof) and three crops of a network (1 ms each, computed in what is twice as fast)
+    both = machine(fp32=1.0, bf16=2.0)
+    first, second = verdict(0, roof=both), verdict(0, roof=both, precision="bf16", computed_in="bf16")
+    found = joined([(1, first), (3, second)], 100)
+    assert found.ceiling == pytest.approx(1 / (2e-3 + 3e-3)) and found.share == pytest.approx(0.5) and not found.refused
+    assert found.flops == 8e9 and found.limit == pytest.approx(2 * found.ceiling) and found.bound == "compute"
+    assert {peak.precision for peak in found.roof.peaks} == {"fp32", "bf16"}
+    (reason,) = joined([(1, first), (3, second)], 401).refused
+    assert reason == "401.0 images/s leave its networks less time than the roof allows: at most 400.0 images/s can be"
+
+
+def test_a_pipeline_above_the_roof_becomes_no_figure(
+    timed: tuple[Latency, dict[str, Path]], context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    latency, alone = timed
+    compiled = tmp_path / "both"
+    compiled.mkdir()
+    for role in ("body", "hand"):
+        (compiled / role).symlink_to(alone["compiled"])
+    given = {"compiled": compiled, "body model": alone["model"], "hand model": alone["model"]}
+    asked = [
+        Asked(role=role, shape=(n, 3, 64, 64), calls=calls, computed_in="fp32") for role, n, calls in (("body", 1, 1), ("hand", 2, 1.5))
+    ]
+    whole = msgspec.structs.replace(latency, asked=tuple(asked))
+    backends = dict.fromkeys(("body", "hand"), OnnxRuntime())
+    plant(monkeypatch, fp32=1.0)
+    one = guard.guard(latency, alone, OnnxRuntime(), context)
+    kept = guard.guard_whole(whole, given, backends, context)
+    assert isinstance(one, Latency) and isinstance(kept, Latency) and one.claim and kept.claim
+    assert kept.claim.flops == pytest.approx(4 * one.claim.flops) and kept.claim.share == pytest.approx(4 * one.claim.share)
+    plant(monkeypatch, fp32=1e-6)
+    refused = guard.guard_whole(whole, given, backends, context)
+    assert isinstance(refused, Failure) and "less time than the roof allows" in refused.message
+    nobody = msgspec.structs.replace(latency, asked=())
+    assert guard.guard_whole(nobody, given, backends, context) == nobody
 
 
 def test_a_graph_that_nobody_can_count_is_not_judged(

@@ -99,6 +99,8 @@ preprocess:
   fit: {type: letterbox, width: 224, height: 224, interpolation: linear, pad: [0, 0, 0]}
   colour: rgb
   std: [255, 255, 255]
+edits:
+  - type: onnxsim
 targets:
   onnxruntime-fp32:
   openvino-fp32:

@@ -27,11 +27,12 @@ def plan_pipeline(story: Plan, recipe: Composite, names: Sequence[str], context:
     workspace, declared = story.workspace, recipe.declared
     building = replace(wish, accuracy=False, latency=False, end_to_end=False)
     for name in names:
-        reads, parts = {}, parts_on(recipe, name, workspace)
+        reads, models, parts = dict[str, str](), dict[str, str](), parts_on(recipe, name, workspace)
         for role, network in recipe.parts.items():
             target = recipe.target_of(name, role)
             plan_network(story, network, [target], context, building)
             reads[role] = f"{network.name}/{target}/compile"
+            models[f"{role} model"] = story.actions[reads[role]].reads["model"]
         compiled = story.add(Action(f"{recipe.name}/{name}/compile", Assemble(pipeline=declared.pipeline), reads))
         if not runs_on(recipe, name, workspace):
             continue
@@ -48,7 +49,7 @@ def plan_pipeline(story: Plan, recipe: Composite, names: Sequence[str], context:
             timed = declared.benchmark
             for id, batch in timings(f"{recipe.name}/{name}/whole", wish.batches or (1, *timed.batches)).items():
                 step = MeasureWhole(parts=parts, pipeline=declared.pipeline, dataset=dataset, images=timed.images, batch=batch)
-                story.add(Action(id, step, {"compiled": compiled, **story.photos(dataset)}))
+                story.add(Action(id, step, {"compiled": compiled, **models, **story.photos(dataset)}))
 
 
 def parts_on(recipe: AnyRecipe, target: str, workspace: Workspace) -> dict[str, Part]:

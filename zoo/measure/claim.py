@@ -8,8 +8,10 @@ that is shown is of the direct count, as everybody counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
+
+import msgspec
 
 from zoo.measure.count import WIDTHS, Cost
 from zoo.measure.roof import Roof
@@ -94,6 +96,33 @@ def judge(
         bound="compute" if computing else "memory",
         refused=tuple(refused),
         notes=tuple(notes),
+    )
+
+
+def joined(parts: Sequence[tuple[float, Verdict]], images_per_second: float) -> Verdict:
+    """Hold a pipeline's images against the roof: for each of them, so many inputs of networks that were judged by themselves, one
+    after the other. What lies between the networks costs no FLOPs here, so the share is of their part of the work."""
+    needed = [(inputs / verdict.ceiling, inputs / verdict.limit) for inputs, verdict in parts]
+    ceiling, limit = 1 / sum(direct for direct, _ in needed), 1 / sum(fewest for _, fewest in needed)
+    computing = sum(inputs / verdict.ceiling for inputs, verdict in parts if verdict.bound == "compute")
+    roofs = [verdict.roof for _, verdict in parts]
+    roof = msgspec.structs.replace(
+        roofs[0],
+        peaks=tuple(peak for roof in roofs for peak in roof.peaks),
+        copies=tuple(copy for roof in roofs for copy in roof.copies),
+        versions={name: version for roof in roofs for name, version in roof.versions.items()},
+    )
+    above = f"{images_per_second:.1f} images/s leave its networks less time than the roof allows: at most {limit:.1f} images/s can be"
+    return Verdict(
+        flops=sum(inputs * verdict.flops for inputs, verdict in parts),
+        bytes=sum(inputs * verdict.bytes for inputs, verdict in parts),
+        roof=roof.best(),
+        share=images_per_second / ceiling,
+        ceiling=ceiling,
+        limit=limit,
+        bound="compute" if 2 * computing * ceiling >= 1 else "memory",
+        refused=(above,) if images_per_second > limit else (),
+        notes=tuple(dict.fromkeys(note for _, verdict in parts for note in verdict.notes)),
     )
 
 

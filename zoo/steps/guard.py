@@ -11,7 +11,7 @@ from zoo.backends import Backend
 from zoo.backends.folder import read_model, read_record
 from zoo.context import Context
 from zoo.errors import StepFailed
-from zoo.measure.claim import Verdict, judge
+from zoo.measure.claim import Verdict, joined, judge
 from zoo.measure.count import count
 from zoo.measure.roof import find
 from zoo.steps import reports
@@ -51,3 +51,34 @@ def guard(latency: reports.Latency, given: Mapping[str, Path], backend: Backend,
         throughput=tuple(setting for setting, verdict in judged if not verdict.refused),
         refused=tuple(f"{setting.way}: {'; '.join(verdict.refused)}" for setting, verdict in judged if verdict.refused),
     )
+
+
+def guard_whole(
+    latency: reports.Latency, given: Mapping[str, Path], backends: Mapping[str, Backend], context: Context
+) -> reports.Latency | reports.Failure:
+    """The same of a pipeline, by the calls of its networks that were counted while it was timed (`Latency.asked`). Reads `compiled`
+    and, for each role, `ROLE model`. Not judged where no network was called, or one cannot be counted."""
+    models = {role: read_model(given[f"{role} model"]) for role in dict.fromkeys(one.role for one in latency.asked)}
+    precisions = {role: read_record(given["compiled"] / role).precision for role in models}
+    try:
+        counted = [(one, count(models[one.role], {"": one.shape})) for one in latency.asked]
+    except StepFailed:
+        return latency
+    if not counted or not all(cost.flops for _, cost in counted):
+        return latency
+
+    def verdict(again: bool) -> Verdict:
+        roofs = {role: find(backends[role], precisions[role], context, again=again) for role in models}
+        parts = []
+        for one, cost in counted:
+            inputs, precision = one.shape[0], precisions[one.role]
+            alone = judge(cost, 0.0, batch=inputs, roof=roofs[one.role], precision=precision, computed_in=one.computed_in)
+            parts.append((one.calls * inputs, alone))
+        return joined(parts, latency.timing.images_per_second)
+
+    found = verdict(again=False)
+    if found.share > 1:
+        found = verdict(again=True)
+    if found.refused:
+        return reports.Failure(word="refused", message="; ".join((*found.refused, *found.notes)), batch=latency.timing.batch)
+    return msgspec.structs.replace(latency, claim=found)

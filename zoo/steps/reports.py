@@ -18,6 +18,7 @@ from zoo.files import write_bytes
 from zoo.machine import Machine
 from zoo.measure.claim import Verdict
 from zoo.measure.latency import Timing
+from zoo.measure.tally import Asked
 from zoo.measure.throughput import Throughput
 from zoo.record import Choice, Record, canonical, fingerprint
 
@@ -274,6 +275,8 @@ class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
     timing: Timing
     stages: tuple[Stage, ...] = ()
     """Of a pipeline, in the order in which they run."""
+    asked: tuple[Asked, ...] = ()
+    """Of a pipeline: how often its networks were really called, by the shape of what they were shown."""
     throughput: tuple[Throughput, ...] = ()
     """Of a network: with several calls in flight, a setting each; `timing` is one call after another."""
     threads: int
@@ -292,7 +295,8 @@ class Latency(Choice, frozen=True, kw_only=True, tag="latency"):
     beside: tuple[str, ...] = ()
     """The targets with which it took turns, a window of one after a window of another, so that a drift of the machine met all alike."""
     claim: Verdict | None = None
-    """The images a second held against the machine's roof; None of a pipeline, and where nobody counted the operations."""
+    """The images a second held against the machine's roof, of a pipeline by the calls of its networks; None where nobody counted the
+    operations."""
     refused: tuple[str, ...] = ()
     """Settings of the throughput that gave more than there can be, and why; `throughput` is without them."""
 

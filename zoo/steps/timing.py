@@ -14,6 +14,7 @@ from zoo.machine import Machine, describe, versions
 from zoo.measure.interleaved import Task, interleave
 from zoo.measure.isolated import Isolated
 from zoo.measure.latency import Timing
+from zoo.measure.tally import Asked
 from zoo.measure.throughput import Throughput
 from zoo.steps import reports
 from zoo.steps.bundle import model_size
@@ -32,6 +33,8 @@ class Timed(NamedTuple):
     """Of the process until then; 0: what the whole process came to."""
     stages: tuple[reports.Stage, ...] = ()
     throughput: tuple[Throughput, ...] = ()
+    asked: tuple[Asked, ...] = ()
+    """Of a pipeline: how often its networks were called."""
 
 
 class TimedStep(Step, frozen=True, kw_only=True):
@@ -102,6 +105,7 @@ def report(isolated: Isolated[Timed], compiled: Path, tools: Sequence[str], cont
         timing=timed.timing,
         stages=timed.stages,
         throughput=timed.throughput,
+        asked=timed.asked,
         threads=context.threads,
         shapes=timed.shapes,
         load_seconds=timed.load_seconds,
