@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from zoo.engine.plan import Definitions, declared, plan
 from zoo.engine.store import Artifact
 from zoo.engine.wish import Wish
 from zoo.errors import RecipeError, StepFailed
+from zoo.measure.interleaved import Taken, Task
 from zoo.measure.isolated import Isolated
 from zoo.recipe import workspace
 from zoo.recipe.workspace import open_place, read_recipe
-from zoo.steps import latency, whole
+from zoo.steps import timing
 from zoo.steps.accuracy import MeasureAccuracy
 from zoo.steps.boxes import FindBoxes
 from zoo.steps.reports import Failure
@@ -233,6 +235,11 @@ def test_recipes_are_parsed_once_and_what_defines_their_rows_is_found_once(small
     assert [recipe.stem for recipe, one, other in zip(place.files(), first, changed, strict=True) if one != other] == ["finder", "top_down"]
 
 
+def at_once(tasks: Sequence[Task[Any]]) -> list[Taken[Any]]:
+    """`interleave` without processes."""
+    return [Taken(Isolated(task.function(*task.prepare(), context=task.context), 0)) for task in tasks]
+
+
 @pytest.fixture(scope="module")
 def _judged(tmp_path_factory: pytest.TempPathFactory) -> Small:
     """Judged once, and timed for a moment."""
@@ -240,8 +247,7 @@ def _judged(tmp_path_factory: pytest.TempPathFactory) -> Small:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "MeasureLatency", partial(network.MeasureLatency, seconds=0.01, runs=2))
         patch.setattr(joint, "MeasureWhole", partial(joint.MeasureWhole, seconds=0.01, runs=2))
-        for module in (latency, whole):
-            patch.setattr(module, "run_isolated", lambda work, *given, context: Isolated(work(*given, context=context), 0))
+        patch.setattr(timing, "interleave", at_once)
         assert run(["eval", "poser", "top_down", "--workspace", str(small.root)]) == 0
     return small
 
