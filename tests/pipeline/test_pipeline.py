@@ -274,7 +274,7 @@ def test_batches_of_the_recipe_have_a_table_of_the_leaderboard(joint: Small, zoo
     text = (joint.root / "LEADERBOARD.md").read_text()
     _, found, table = text.partition("## Body and hand pose: pipeline from decoded images to poses by batch\n\n")
     assert found and "images/s at 1 | images/s at 4 | 4 against 1 |" in " ".join(table.split())
-    assert "the whole way from 4 images to poses; milliseconds by stage" in table
+    assert "the way from 4 decoded images to poses; milliseconds by stage" in table
     assert zoo("board", "--check", "--current", "both").code == 0
     assert json.loads(zoo("board", "--json").out)[-1]["rows"][0]["cells"]["gain@4"] > 0
 

@@ -375,7 +375,7 @@ def test_a_result_of_several_protocols_stands_once_among_the_batches_and_pipelin
         "Hand pose: network alone by batch",
     ]
     assert [len(table.rows) for table in built] == [1, 1, 1]
-    assert any("the whole way from 8 images to poses; milliseconds by stage" in line for line in built[1].lines)
+    assert any("the way from 8 decoded images to poses; milliseconds by stage" in line for line in built[1].lines)
     plain = to_json(built)[0]["rows"][0]
     assert (plain["cells"]["images_per_second@8"], plain["missing"]["images_per_second@32"]) == (40.0, "failed")
 

@@ -231,6 +231,8 @@ def test_the_share_is_the_median_of_the_rounds_and_one_above_the_network_is_refu
     assert (found.share, found.images_per_second, found.network_images_per_second) == (0.8, 8.0, 10.0)
     with pytest.raises(StepFailed, match=r"2\.00 times as fast as its network alone, in every round"):
         told(compared([20.0, 20.0, 20.0], [10.0, 10.0, 10.0]), context)
+    few = told(compared([8.0], [10.0]), context)
+    assert few.share == 0.8 and few.noise == ("it is so slow that there was time for 1 of 3 rounds",)
     by_chance = told(compared([9.0, 11.0, 12.0], [10.0, 10.0, 10.0]), context)
     assert by_chance.share == 1.1 and any("1.10 times as fast as its network alone" in line for line in by_chance.noise)
 

@@ -200,8 +200,8 @@ def of_latency(latency: Latency | Failure) -> list[str]:
     found, batch = [], latency.timing.batch
     if latency.stages:
         spent = ", ".join(f"{stage.name} {number(stage.median_ms)}" for stage in latency.stages)
-        images = "an image" if batch == 1 else f"{batch} images"
-        found.append(f"a call is the whole way from {images} to poses; milliseconds by stage, the median: {spent}")
+        images = "a decoded image" if batch == 1 else f"{batch} decoded images"
+        found.append(f"a call is the way from {images} to poses; milliseconds by stage, the median: {spent}")
     found += latency.claim.notes if latency.claim else ()
     found += [f"a throughput was refused, of {line}" for line in latency.refused]
     if latency.timing.noisy:

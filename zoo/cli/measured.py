@@ -92,6 +92,8 @@ def show_ways(results: Sequence[Result]) -> None:
     if found := [*ways.lines(results)]:
         click.echo()
         print_table(ways.HEADER, found, title="the whole way from files to poses", right=ways.RIGHT)
+        for line in ways.reasons(results):
+            click.echo(click.style(line, dim=True))
 
 
 def show(found: Sequence[Table]) -> None:

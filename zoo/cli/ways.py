@@ -25,7 +25,7 @@ def lines(results: Sequence[Result]) -> Iterator[tuple[str, ...]]:
         for way in result.end_to_end:
             name = (result.title, result.target)
             if isinstance(way, Failure):
-                yield (*name, NOTHING, ", ".join(way.protocols), way.word, *[NOTHING] * 6, way.message)
+                yield (*name, NOTHING, ", ".join(way.protocols), way.word, *[NOTHING] * 7)
                 continue
             alone = NOTHING if way.network_images_per_second is None else number(way.network_images_per_second)
             yield (
@@ -33,3 +33,12 @@ def lines(results: Sequence[Result]) -> Iterator[tuple[str, ...]]:
                 NOTHING if way.share is None else percent(way.share), way.layout, way.network_layout or NOTHING, str(way.images),
                 str(len(way.rounds)), "; ".join(way.noise) or "quiet",
             )  # fmt: skip
+
+
+def reasons(results: Sequence[Result]) -> list[str]:
+    """Why ways were not timed, a sentence each."""
+    from zoo.steps.reports import Failure
+
+    failed = ((result, way) for result in results for way in result.end_to_end if isinstance(way, Failure) and way.message)
+    lines = (f"{result.title} on {result.target}: {way.word}: {' '.join(way.message.split()).rstrip('.')}." for result, way in failed)
+    return list(dict.fromkeys(lines))

@@ -132,6 +132,8 @@ class Compared(NamedTuple):
         heard = list(noise(self.turns.yardsticks, 1.0, self.turns.others))
         if shares and max(shares) / min(shares) > DRIFT:
             heard.append(f"{min(shares):.0%} to {max(shares):.0%} of the network's speed in the rounds")
+        if len(whole) < ROUNDS:
+            heard.append(f"it is so slow that there was time for {len(whole)} of {ROUNDS} rounds")
         if share is not None and share > FASTER:
             heard.append(f"the whole way came out {share:.2f} times as fast as its network alone")
         return reports.EndToEnd(
