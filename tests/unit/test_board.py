@@ -18,9 +18,12 @@ from zoo.board.markdown import markdown
 from zoo.board.results import Result, Weights, decode, encode, load, path_of
 from zoo.board.rows import rows
 from zoo.board.tables import Table, tables, to_json, words
+from zoo.cli.settings import HEADER, lines
 from zoo.errors import UsageError, ZooError
 from zoo.machine import Gpu, Machine
+from zoo.measure.claim import Verdict
 from zoo.measure.latency import Timing
+from zoo.measure.roof import Peak, Roof
 from zoo.measure.throughput import Throughput
 from zoo.metrics import Metric
 from zoo.steps.reports import Accuracy, Comparison, Data, Difference, EndToEnd, Failure, Latency, Parity, Published, Shortfall, Stage
@@ -510,6 +513,20 @@ def test_a_result_from_before_there_were_whole_ways_is_read_and_has_an_empty_cel
     assert old.pop("end_to_end", []) == []
     table = only(decode(msgspec.json.encode(old), "old.json"))
     assert cells(table, "end_to_end") == ["–"] and "kept" not in table.columns
+
+
+def test_a_benchmark_tells_every_setting_with_its_share_of_the_roof() -> None:
+    roof = Roof(measured=False, peaks=(Peak(way="product", precision="fp32", flops_per_second=1e12),))
+    claim = Verdict(flops=1e10, bytes=1e6, roof=roof, share=0.25, ceiling=100.0, limit=400.0, bound="compute")
+    timed = msgspec.structs.replace(streamed(several(31.5, streams=2)), claim=claim)
+    place = {name: HEADER.index(name) for name in ("streams", "images/s", "share of the roof")}
+    told = [{name: line[index] for name, index in place.items()} for line in lines([result("a", latency=timed)])]
+    assert told == [
+        {"streams": "1", "images/s": "25.0", "share of the roof": "25 %"},
+        {"streams": "2", "images/s": "31.5 (best)", "share of the roof": "32 %"},
+    ]
+    (unjudged,) = lines([result("a", latency=latency())])
+    assert unjudged[place["share of the roof"]] == "–"
 
 
 def test_a_noisy_machine_and_bad_images_and_shortfalls_are_said() -> None:

@@ -27,7 +27,8 @@ FOOTNOTES = """\
 * **one call after another** is the network with nothing else in flight; **best of several streams** is the setting that gives the most
   of those that were tried, several calls or copies at once on the same threads: a figure of throughput, bought with longer calls. The
   line below the table says which setting it was.
-* **share of the roof** is of what this machine computes and moves at most, in what was really computed in, one call after another.
+* **share of the roof** is of what this machine computes and moves at most, in what was really computed in, one call after another; of
+  a pipeline, by the calls that its networks were asked.
 * p50, p90 and p99 are of one call, that is of a whole batch. Peak memory is that of a process that did nothing else.
 * **computed in** is what the runtime says that it did, whatever precision was asked for.
 * **network alone by batch** is the same by images a call. "8 against 1" is images/s at batch 8 over images/s at batch 1: what
