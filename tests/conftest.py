@@ -1,6 +1,9 @@
 """What every test may ask for."""
 
+import math
 import os
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ from workspaces import Said, Zoo
 
 from zoo.cli import run
 from zoo.context import Context
+from zoo.steps.end_to_end import MeasureEndToEnd
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,6 +24,15 @@ def assets() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no reference data in {folder} (set ZOO_ASSETS)")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_whole_ways() -> Iterator[None]:
+    """Wherever a whole way is timed: nobody reads it, and turns of a few milliseconds show nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zoo.engine.network.MeasureEndToEnd", partial(MeasureEndToEnd, seconds=0.01))
+        patch.setattr("zoo.steps.end_to_end.IMPOSSIBLE", math.inf)
+        yield
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import math
 import os
 import re
 import shutil
@@ -19,7 +18,6 @@ from zoo.datasets import Coco
 from zoo.machine import isa
 from zoo.measure.isolated import Isolated
 from zoo.recipe.workspace import open_place
-from zoo.steps.end_to_end import MeasureEndToEnd
 from zoo.steps.latency import MeasureLatency
 
 torch = pytest.importorskip("torch")
@@ -55,8 +53,6 @@ def _quick() -> Iterator[None]:
     """Nobody reads these timings."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("zoo.engine.network.MeasureLatency", functools.partial(MeasureLatency, seconds=0.01, runs=3))
-        patch.setattr("zoo.engine.network.MeasureEndToEnd", functools.partial(MeasureEndToEnd, seconds=0.01))
-        patch.setattr("zoo.steps.end_to_end.IMPOSSIBLE", math.inf)  # turns of a few milliseconds show nothing
         patch.setattr("zoo.steps.end_to_end.run_isolated", lambda work, *given, context: Isolated(work(*given, context=context), 1))
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.delenv("ZOO_WORKSPACE", raising=False)

@@ -40,6 +40,7 @@ Log = list[tuple[str, float]]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "yardstick", lambda threads: 1.0)
+    monkeypatch.setattr("zoo.steps.end_to_end.IMPOSSIBLE", 1.1)
 
 
 class Sleeper(Runner):
