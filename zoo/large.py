@@ -1,9 +1,11 @@
-"""Files of many megabytes that are read whole, and are gone from memory as soon as nobody looks at them."""
+"""Memory of many megabytes that is gone as soon as nobody needs it."""
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
+import sys
 from pathlib import Path
 
 
@@ -18,3 +20,10 @@ def read_large(path: Path) -> memoryview:
             return memoryview(file.read())
         held = mmap.mmap(-1, size)
         return memoryview(held)[: file.readinto(held)]
+
+
+def give_back() -> None:
+    """Memory that has been freed goes back to the system, where the allocator is glibc's: it keeps what lies below a block in use."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

@@ -18,6 +18,7 @@ from typing import Generic, Protocol, Self, TypeVar
 from zoo.context import Context
 from zoo.errors import Cancelled
 from zoo.faults import naming
+from zoo.large import give_back
 from zoo.record import Record
 
 T = TypeVar("T")
@@ -219,6 +220,9 @@ class Reopened(Generic[M]):
         model, self._model = self._model, None
         if model is not None:
             model.close()
+            del model
+            # whatever comes next has its room: another layout of the same model, or judging what was found
+            give_back()
 
     def __enter__(self) -> Self:
         return self
