@@ -157,7 +157,8 @@ def test_plan_marks_what_is_known(built: Small, zoo: Zoo) -> None:
         "tiny/fetch", "tiny/export", "tiny/edit", "tiny/parity", "tiny/onnxruntime-fp32/compile", "tiny/onnxruntime-fp32/parity",
     }  # fmt: skip
     assert {id for id, state in told.items() if state == "to do"} == {
-        "tiny/onnxruntime-fp32/accuracy/coco_val2017/original", "tiny/onnxruntime-fp32/end_to_end/original", "tiny/onnxruntime-fp32/latency",
+        "tiny/onnxruntime-fp32/accuracy/coco_val2017/original", "tiny/onnxruntime-fp32/end_to_end/original",
+        "tiny/onnxruntime-fp32/latency",
     }  # fmt: skip
 
 
