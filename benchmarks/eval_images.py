@@ -1,6 +1,6 @@
 """What `zoo eval` takes, in time and memory, against the number of images.
 
-    python benchmarks/eval_images.py [--count 100 1000 10000] [--target openvino-int8]
+    python benchmarks/eval_images.py [--count 100 1000 10000] [--target onnxruntime-int8]
 
 human_pose_estimation_0001 in its protocol lazy_256: resized as 8-bit images, decoded without enlarging the maps. The images are those of
 coco_mini, again and again: links in a folder that is made for this, with ids of their own in an annotation file of their own. Build and
@@ -63,7 +63,7 @@ def name_of(count: int) -> str:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--count", nargs="+", type=int, default=[100, 1000, 10000])
-    parser.add_argument("--target", default="openvino-int8")
+    parser.add_argument("--target", default="onnxruntime-int8")
     given = parser.parse_args()
     session = Session.open()
     with tempfile.TemporaryDirectory() as folder:
