@@ -174,6 +174,7 @@ def test_a_small_board_looks_like_this() -> None:
         in text
     )
     assert "\n* Machine bench: A CPU, 2 cores, 8 GiB, avx2 avx512_vnni, Linux 6.\n* Timed with 2 threads.\n" in text
+    assert "\n* The network alone was timed on inputs of 3x256x456; the whole way is timed on the protocol's own" in text
     assert "* Beta on onnxruntime-fp32: outdated: recipe, weights or code have changed" in text
     assert 'What others head "IOU@0.5" is OKS AP50.' in text
 

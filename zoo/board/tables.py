@@ -142,7 +142,7 @@ def _lines(group: tuple[Row, ...]) -> list[str]:
             found.append(f"Ranked by {measured[0].ranked_by}.")
     found += [_against(row.difference) for row in group if row.difference]
     found += machines(group, [row.latency for row in group if row.latency])
-    found += [*_ways(group), *_turns(group)]
+    found += [*_bound(group), *_ways(group), *_turns(group)]
     for row in group:
         found += said(row, _of_row(row))
     return list(dict.fromkeys(found))
@@ -165,6 +165,19 @@ def machines(group: Sequence[Row], timed: Sequence[Latency]) -> list[str]:
     if threads:
         found.append(f"Timed with {' or '.join(_count(number, 'thread') for number in threads)}.")
     return found
+
+
+def _bound(group: Sequence[Row]) -> list[str]:
+    """The inputs that networks were timed on alone: the whole way meets images of every size, and so may be the faster one."""
+    names: dict[str, list[str]] = {}
+    for row in group:
+        if row.latency and not row.latency.stages:
+            sizes = " and ".join("x".join(map(str, shape[1:])) for shape in row.latency.shapes.values())
+            names.setdefault(sizes, []).append(row.result.title)
+    if not names:
+        return []
+    told = (sizes + (f" ({', '.join(dict.fromkeys(titles))})" if len(names) > 1 else "") for sizes, titles in names.items())
+    return [f"The network alone was timed on inputs of {'; '.join(told)}; the whole way is timed on the protocol's own images and sizes."]
 
 
 def _ways(group: Sequence[Row]) -> list[str]:
