@@ -177,7 +177,8 @@ def _bound(group: Sequence[Row]) -> list[str]:
     if not names:
         return []
     told = (sizes + (f" ({', '.join(dict.fromkeys(titles))})" if len(names) > 1 else "") for sizes, titles in names.items())
-    return [f"The network alone was timed on inputs of {'; '.join(told)}; the whole way is timed on the protocol's own images and sizes."]
+    other = "; the whole way on the protocol's own images and sizes" if any(isinstance(row.end_to_end, EndToEnd) for row in group) else ""
+    return [f"The network alone was timed on inputs of {'; '.join(told)}{other}."]
 
 
 def _ways(group: Sequence[Row]) -> list[str]:
