@@ -35,8 +35,6 @@ PHOTOS = "photos"
 )
 @click.option("--save", metavar="FILE.mp4|FOLDER", help="What is written (default: demo/RECIPE/ where --show is not said).")
 @click.option("--show", is_flag=True, help="Show it in a window as it comes.")
-@click.option("--target", "-t", metavar="TARGET", help="Run it on this target (default: the recipe's first that this machine can run).")
-@click.option("--protocol", metavar="NAME", help="Prepare and decode as this protocol of the recipe does (default: as the recipe does).")
 @click.option("--track", is_flag=True, help="People keep their numbers from frame to frame.")
 @click.option("--smooth", is_flag=True, help="Keypoints do not tremble (1 euro filter); --track with it.")
 @click.option(
@@ -46,14 +44,7 @@ PHOTOS = "photos"
 )
 @click.option("--threshold", metavar="SCORE", type=click.FloatRange(0), help="Draw no keypoint or box of a smaller score, as predict.")
 @click.option("--rate", metavar="N", type=click.IntRange(1), default=25, show_default=True, help="Images of a folder a second of video.")
-@click.option(
-    "--weights",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Use this file of one network's weights instead of its sources.",
-)
-@click.option("--rehearse", is_flag=True, help="Seed weights that cannot be had; what is found then means nothing.")
-@click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store.")
+@options.model
 @click.option("--fail-fast", is_flag=True, help="Stop at the first frame or image that fails (default: go on with the rest).")
 @options.licence
 @options.workspace

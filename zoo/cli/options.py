@@ -66,6 +66,21 @@ weights = _together(
     click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store."),
 )
 
+model = _together(
+    click.option("--target", "-t", metavar="TARGET", help="Run it on this target (default: the recipe's first that this machine can run)."),
+    click.option(
+        "--protocol", metavar="NAME", help="Prepare and decode as this protocol of the recipe does (default: as the recipe does)."
+    ),
+    click.option(
+        "--weights",
+        metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False),
+        help="Use this file of one network's weights instead of its sources.",
+    ),
+    click.option("--rehearse", is_flag=True, help="Seed weights that cannot be had; what is found then means nothing."),
+    click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store."),
+)
+
 licence = click.option(
     "--licence",
     type=click.Choice(["any", "commercial"]),

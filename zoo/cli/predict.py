@@ -45,17 +45,8 @@ threshold of top-down pictures (mmpose: `kpt_thr`). Networks that find people by
     help=f"Draw no keypoint, or box of a detector, of a smaller score (default: {SEEN} for networks that look at boxes, else 0)."
     " The other files hold everything.",
 )
-@click.option("--target", "-t", metavar="TARGET", help="Run it on this target (default: the recipe's first that this machine can run).")
-@click.option("--protocol", metavar="NAME", help="Prepare and decode as this protocol of the recipe does (default: as the recipe does).")
 @click.option("--batch", metavar="N", type=click.IntRange(1), default=4, show_default=True, help="The most inputs of one shape in a call.")
-@click.option(
-    "--weights",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Use this file of one network's weights instead of its sources.",
-)
-@click.option("--rehearse", is_flag=True, help="Seed weights that cannot be had; what is found then means nothing.")
-@click.option("--offline", is_flag=True, help="Use only mirrors and what is in the store.")
+@options.model
 @click.option("--fail-fast", is_flag=True, help="Stop at the first image that cannot be read or run (default: go on with the rest).")
 @options.licence
 @options.workspace

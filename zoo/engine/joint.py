@@ -63,12 +63,10 @@ def runs_on(recipe: AnyRecipe, target: str, workspace: Workspace) -> bool:
     return all(part.backend.runs for part in parts_on(recipe, target, workspace).values())
 
 
-def open_on(
-    recipe: AnyRecipe, target: str, workspace: Workspace, compiled: Path, context: Context, batch: int = 1, streams: int = 1
-) -> PoseModel:
-    """Open what was compiled of a recipe of any kind for a target, to be used as the recipe says, by `streams` callers at once."""
+def open_on(recipe: AnyRecipe, target: str, workspace: Workspace, compiled: Path, context: Context, batch: int = 1) -> PoseModel:
+    """Open what was compiled of a recipe of any kind for a target, to be used as the recipe says."""
     pipeline = recipe.declared.pipeline if isinstance(recipe, Composite) else None
-    return open_model(compiled, parts_on(recipe, target, workspace), pipeline, context, batch=batch, streams=streams)
+    return open_model(compiled, parts_on(recipe, target, workspace), pipeline, context, batch=batch)
 
 
 def options_on(recipe: AnyRecipe, target: str) -> list[TargetOptions | None]:
