@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workspaces import Small
+from workspaces import STOPPING, Small
 
 import zoo
 from zoo.engine.store import Store
@@ -176,24 +176,10 @@ def test_a_disk_on_which_nothing_fits_ends_in_4_and_not_in_a_bug(built: Small) -
     sound(built)
 
 
-JOURNAL = """
-import os, signal, sys
-from zoo.journal import Journal
-add, written = Journal.add, []
-def wrapped(self, name, value):
-    add(self, name, value)
-    written.append(name)
-    print("image", name, file=sys.stderr, flush=True)
-    if len(written) == {most}:
-        os.kill(os.getpid(), signal.{signal})
-Journal.add = wrapped
-"""
-
-
 @pytest.mark.parametrize(("name", "status"), [("SIGKILL", -signal.SIGKILL), ("SIGINT", 130)])
 def test_an_evaluation_that_is_stopped_goes_on_with_the_images_that_are_left(built: Small, name: str, status: int) -> None:
     def evaluate(most: int) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-c", JOURNAL.format(most=most, signal=name) + ZOO, "eval", "tiny"]
+        command = [sys.executable, "-c", STOPPING.format(most=most, signal=name), "eval", "tiny"]
         return subprocess.run(command, cwd=built.root, env=environment(), capture_output=True, text=True, timeout=120, check=False)
 
     def images(said: "subprocess.CompletedProcess[str]") -> set[str]:

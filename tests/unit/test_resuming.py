@@ -15,6 +15,7 @@ import pytest
 import test_predict
 import tiny_top_down
 from test_predict import Fake, contents, gathered, image
+from workspaces import STOPPING
 
 import zoo
 from zoo.cli.predictions import Writer
@@ -101,20 +102,6 @@ def test_the_speed_that_is_told_does_not_count_what_was_known() -> None:
 
 # in real processes
 
-STOPPING = """
-import os, signal, sys
-from zoo.journal import Journal
-add, written = Journal.add, []
-def wrapped(self, name, value):
-    add(self, name, value)
-    written.append(name)
-    print("image", name, file=sys.stderr, flush=True)
-    if len(written) == {most}:
-        os.kill(os.getpid(), signal.{signal})
-Journal.add = wrapped
-from zoo.cli import main
-main()
-"""
 #: an image on which reading never ends
 STUCK = """
 import sys, threading, time
