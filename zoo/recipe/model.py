@@ -24,6 +24,7 @@ from zoo.sources import Source
 from zoo.steps.export import Export
 from zoo.steps.parity import Gate
 from zoo.steps.reports import Published
+from zoo.training.train import Train
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="lower-case letters, digits, _ . -")]
 Figure = Literal["AP", "AP50", "AP75", "APS", "APM", "APL", "AR", "AR50", "PCK", "AUC"]
@@ -120,7 +121,10 @@ class Recipe(Record, frozen=True, kw_only=True):
     task: Annotated[Literal["body_pose", "hand_pose", "person_detection"], Meta(description="what is found; each task has its own tables")]
     licences: Licences
     paper: Annotated[str, Meta(description="where the model is described")] = ""
-    weights: Annotated[tuple[Source, ...], Meta(description="where the weights come from, in the order in which it is tried", min_length=1)]
+    weights: Annotated[
+        tuple[Source, ...], Meta(description="where the weights come from, in the order in which it is tried; none: from `zoo train`")
+    ] = ()
+    train: Annotated[Train | None, Meta(description="how weights are made with `zoo train`")] = None
     model: Annotated[Model, Meta(description="the architecture and its parameters")]
     export: Annotated[Export, Meta(description="how the ONNX file is written")]
     preprocess: Annotated[
