@@ -75,6 +75,16 @@ def test_lightweight_openpose_equals_the_original(assets: Path, name: str, stage
     assert checked == sum(key.endswith(".shape") for key in goldens)
 
 
+@pytest.mark.parametrize("refinements", [0, 1, 3])
+def test_the_stages_of_lightweight_openpose_are_its_outputs(refinements: int) -> None:
+    module = LightweightOpenPose(refinement_stages=refinements).module()
+    data = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 3, 40, 56)).astype(np.float32))
+    with torch.no_grad():
+        stages, outputs = module.stages(data), module(data)
+    assert [tuple(maps.shape[1:2]) for pair in stages for maps in pair] == [(19,), (38,)] * (refinements + 1)
+    assert all(torch.equal(a, b) for a, b in zip((maps for pair in stages for maps in pair), outputs, strict=True))
+
+
 @pytest.mark.assets
 def test_intels_checkpoint_loads_whole(assets: Path) -> None:
     record = LightweightOpenPose(reduce=True)

@@ -19,6 +19,8 @@ torch = pytest.importorskip("torch")
 Record = OpenPoseBody | OpenPoseHand
 NAMES: dict[str, Record] = {"openpose_body": OpenPoseBody(), "openpose_hand": OpenPoseHand()}
 networks = pytest.mark.parametrize("name", NAMES)
+#: of a stage, in the order in which `stages` gives them
+KINDS = ("heatmaps", "pafs")
 
 
 def layout(assets: Path, name: str) -> dict[str, Any]:
@@ -105,23 +107,48 @@ def test_outputs_and_every_stage_equal_the_original(assets: Path, seeded: Callab
 
 
 @pytest.mark.assets
-def test_without_the_last_relu_it_is_mindspores_network(assets: Path, seeded: Callable[[str], dict[str, Any]]) -> None:
+def test_without_the_last_relu_and_with_pooling_that_rounds_up_it_is_mindspores_network(
+    assets: Path, seeded: Callable[[str], dict[str, Any]]
+) -> None:
     keys = json.loads((assets / "layouts/key_maps.json").read_text())["openpose_body_file_key_to_mindspore_key"]
     theirs = seeded("openpose_vgg19_mindspore")
     goldens = np.load(assets / "goldens/openpose_vgg19_mindspore.npz")
-    apart: dict[bool, dict[str, float]] = {}
-    for last_relu in (False, True):
-        record = OpenPoseBody(last_relu=last_relu)
-        with torch.device("meta"):
-            module = record.module()
-        module.to_empty(device="cpu")
-        record.load(module, {ours: theirs[key] for ours, key in keys.items()})
-        # its pooling rounds up where ours rounds down: equal where sizes are multiples of 8
+    record = OpenPoseBody(last_relu=False, pooling="ceil")
+    with torch.device("meta"):
+        module = record.module()
+    module.to_empty(device="cpu")
+    record.load(module, {ours: theirs[key] for ours, key in keys.items()})
+    apart: dict[str, float] = {}
+    for case in sorted({key.partition(".")[0] for key in goldens}):
         with torch.no_grad():
-            outputs = module(case_input("b1_128x192"))
-        apart[last_relu] = differences(goldens, "b1_128x192", dict(zip(("stage6_pafs", "stage6_heatmaps"), outputs, strict=True)))
-    assert len(apart[False]) == 2 and max(apart[False].values()) <= 2e-5
-    assert apart[True]["b1_128x192.stage6_heatmaps"] > 0.5, "the ReLU must be seen"
+            stages = module.stages(case_input(case))
+        found = {f"stage{stage}_{kind}": maps for stage, pair in enumerate(stages, 1) for kind, maps in zip(KINDS, pair, strict=True)}
+        apart |= differences(goldens, case, found)
+    assert set(apart) == {key.removesuffix(".shape") for key in goldens if key.endswith(".shape")} and len(apart) == 18
+    assert max(apart.values()) <= 2e-5, apart
+    seen: dict[str, dict[str, float]] = {}
+    for case, changed in (("b1_128x192", OpenPoseBody(pooling="ceil")), ("b1_100x140", OpenPoseBody(last_relu=False))):
+        with torch.device("meta"):
+            other = changed.module()
+        other.load_state_dict(module.state_dict(), assign=True)
+        with torch.no_grad():
+            heatmaps = other(case_input(case))[1]
+        golden = goldens[f"{case}.stage6_heatmaps"]
+        seen[case] = {"apart": 1.0} if heatmaps.shape != golden.shape else differences(goldens, case, {"stage6_heatmaps": heatmaps})
+    assert all(max(one.values()) > 0.5 for one in seen.values()), "the ReLU and the rounding must be seen"
+
+
+def test_the_last_stage_is_what_the_network_gives() -> None:
+    torch.manual_seed(0)
+    image = torch.randn(2, 3, 40, 56)
+    for last_relu in (True, False):
+        module = OpenPoseBody(stages=2, last_relu=last_relu).module()
+        with torch.no_grad():
+            stages, (pafs, heatmaps) = module.stages(image), module(image)
+        assert len(stages) == 2
+        assert torch.equal(stages[-1][0], heatmaps) and torch.equal(stages[-1][1], pafs)
+        assert bool((heatmaps >= 0).all()) == last_relu, "the ReLU of the last stage is its own"
+        assert bool((stages[0][0] < 0).any())
 
 
 @pytest.mark.parametrize(("record", "other"), [(OpenPoseBody(stages=2), OpenPoseHand(stages=2)), (OpenPoseHand(), OpenPoseBody())])
@@ -164,3 +191,10 @@ def test_the_grid_is_an_eighth_rounded_down(height: int, width: int) -> None:
     grid = (height // 8, width // 8)
     assert [tuple(maps.shape) for maps in (pafs, heatmaps, hand)] == [(2, 38, *grid), (2, 19, *grid), (2, 22, *grid)]
     assert (OpenPoseBody().keypoints, OpenPoseHand().keypoints) == (18, 21)
+
+
+@pytest.mark.parametrize(("height", "width"), [(184, 184), (100, 140), (9, 17)])
+def test_with_pooling_that_rounds_up_the_grid_is_an_eighth_rounded_up(height: int, width: int) -> None:
+    with torch.no_grad(), torch.device("meta"):
+        pafs, heatmaps = OpenPoseBody(stages=1, pooling="ceil").module()(torch.zeros(1, 3, height, width))
+    assert {tuple(maps.shape[2:]) for maps in (pafs, heatmaps)} == {(-(-height // 8), -(-width // 8))}

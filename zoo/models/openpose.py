@@ -3,7 +3,7 @@ Simon et al., "Hand Keypoint Detection in Single Images using Multiview Bootstra
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -21,6 +21,13 @@ class OpenPoseBody(HeatmapArchitecture, frozen=True, tag="openpose_body"):
             "network and MindSpore's have none"
         ),
     ] = True
+    pooling: Annotated[
+        Literal["floor", "ceil"],
+        Meta(
+            description="what a pooling makes of an odd last row or column. floor: it is left out, as by pytorch-openpose; ceil: it is "
+            "pooled by itself, as by MindSpore's network. Sizes that are multiples of 8 have none"
+        ),
+    ] = "floor"
     stages: Annotated[int, Meta(description="stages, the first included", ge=1, le=6)] = 6
     num_pafs: Annotated[int, Meta(description="two channels for each limb", ge=2, multiple_of=2)] = 38
 
@@ -38,7 +45,7 @@ class OpenPoseBody(HeatmapArchitecture, frozen=True, tag="openpose_body"):
         require("torch")
         from zoo.models.nets.openpose import OpenPoseBodyNet
 
-        return OpenPoseBodyNet(self.stages, self.num_heatmaps, self.num_pafs, self.last_relu).eval()
+        return OpenPoseBodyNet(self.stages, self.num_heatmaps, self.num_pafs, self.last_relu, self.pooling == "ceil").eval()
 
 
 class OpenPoseHand(HeatmapArchitecture, frozen=True, tag="openpose_hand"):

@@ -105,9 +105,13 @@ class LightweightOpenPoseNet(nn.Module):
             for _ in range(refinement_stages)
         )  # fmt: skip
 
-    def forward(self, data: Tensor) -> tuple[Tensor, ...]:
+    def stages(self, data: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """(heatmaps, PAFs) of each stage in turn, which are what `forward` gives."""
         features = self.cpm(self.model(data))
-        outputs = [*self.initial_stage(features)]
+        found: list[tuple[Tensor, Tensor]] = [self.initial_stage(features)]
         for stage in self.refinement_stages:
-            outputs += stage(torch.cat([features, outputs[-2], outputs[-1]], dim=1))
-        return tuple(outputs)
+            found.append(stage(torch.cat([features, *found[-1]], dim=1)))
+        return found
+
+    def forward(self, data: Tensor) -> tuple[Tensor, ...]:
+        return tuple(maps for stage in self.stages(data) for maps in stage)

@@ -17,12 +17,15 @@ VGG: tuple[Layer, ...] = tuple(
     for block, layers, channels in ((1, 2, 64), (2, 2, 128), (3, 4, 256), (4, 2, 512))
     for layer in range(1, layers + 1)
 )
-#: after these the grid is halved, an odd last row or column left out
+#: after these the grid is halved
 POOLED = ("conv1_2", "conv2_2", "conv3_4")
 
 
 class Chains(nn.Module):
     """Plain convolutions that keep the size, run in chains by name; a ReLU follows each, except where a stage gives its maps."""
+
+    #: an odd last row or column is pooled by itself, and not left out
+    ceil = False
 
     def chain(self, inputs: int, layers: Sequence[Layer]) -> tuple[str, ...]:
         """Enter the layers of one chain; returns their names."""
@@ -38,7 +41,7 @@ class Chains(nn.Module):
             if last_relu or name != names[-1]:
                 x = functional.relu(x)
             if name in POOLED:
-                x = functional.max_pool2d(x, 2)
+                x = functional.max_pool2d(x, 2, ceil_mode=self.ceil)
         return x
 
 
@@ -49,11 +52,12 @@ def refinement(stage: int, maps: int, suffix: str = "") -> list[Layer]:
 
 
 class OpenPoseBodyNet(Chains):
-    """(N, 3, H, W) -> PAFs, heatmaps of the last stage, (N, C, H // 8, W // 8). Any H and W of 8 or more."""
+    """(N, 3, H, W) -> PAFs, heatmaps of the last stage, (N, C, h, w). h and w are H / 8 and W / 8, halved three times: rounded up each
+    time with `ceil`, or else down. Any H and W of 8 or more."""
 
-    def __init__(self, stages: int, num_heatmaps: int, num_pafs: int, last_relu: bool) -> None:
+    def __init__(self, stages: int, num_heatmaps: int, num_pafs: int, last_relu: bool, ceil: bool) -> None:
         super().__init__()
-        self.last_relu = last_relu
+        self.last_relu, self.ceil = last_relu, ceil
         self.features = self.chain(3, [*VGG, ("conv4_3_CPM", 256, 3), ("conv4_4_CPM", 128, 3)])
         joined = 128 + num_pafs + num_heatmaps
         self.pafs, self.heatmaps = (
@@ -65,13 +69,21 @@ class OpenPoseBodyNet(Chains):
             for branch, maps in (("L1", num_pafs), ("L2", num_heatmaps))
         )  # fmt: skip
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def stages(self, image: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """(heatmaps, PAFs) of each stage in turn; the last are what `forward` gives."""
         features = x = self.run(self.features, image)
         last = len(self.pafs) - 1
+        found: list[tuple[Tensor, Tensor]] = []
         for stage, (to_pafs, to_heatmaps) in enumerate(zip(self.pafs, self.heatmaps, strict=True)):
             pafs = self.run(to_pafs, x, last_relu=False)
             heatmaps = self.run(to_heatmaps, x, last_relu=self.last_relu and stage == last)
-            x = torch.cat([pafs, heatmaps, features], dim=1)
+            found.append((heatmaps, pafs))
+            if stage != last:
+                x = torch.cat([pafs, heatmaps, features], dim=1)
+        return found
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        heatmaps, pafs = self.stages(image)[-1]
         return pafs, heatmaps
 
 
