@@ -40,9 +40,14 @@ class Content:
 
     images: list[dict[str, Any]]
     """Their ids, and width and height where the file has them."""
-    annotations: Iterator[dict[str, Any]]
-    """One after the other, unchanged: all at a time take ten times the file's size."""
+    raw: list[msgspec.Raw]
+    """The annotations as they stand in the file, whose bytes they hold on to."""
     categories: list[dict[str, Any]]
+
+    @property
+    def annotations(self) -> Iterator[dict[str, Any]]:
+        """One after the other, unchanged: all at a time take ten times the file's size."""
+        return map(msgspec.json.decode, self.raw)
 
 
 class _Image(msgspec.Struct, omit_defaults=True):
@@ -78,7 +83,7 @@ def content(path: Path, image_ids: Sequence[int]) -> Content:
     images = [msgspec.to_builtins(image) for image in file.images if image.id in asked]
     if missing := sorted(asked - {image["id"] for image in images}):
         raise StepFailed(f"{path}: it has no image {', '.join(map(str, missing[:10]))}")
-    return Content(images, map(msgspec.json.decode, chosen), file.categories)
+    return Content(images, chosen, file.categories)
 
 
 def _unread(path: Path, error: msgspec.DecodeError) -> StepFailed:
