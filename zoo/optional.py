@@ -12,6 +12,8 @@ EXTRAS = {
     "openvino": "openvino",
     "tensorrt": "tensorrt",
     "tensorrt_rtx": "tensorrt-rtx",
+    "lightning_fabric": "train",
+    "tensorboardX": "train",
     "av": "demo",
     "pygame": "demo",
 }

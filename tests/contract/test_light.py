@@ -14,7 +14,7 @@ PACKAGE = Path(zoo.__file__).parent
 #: what takes long to import, or is not always installed
 HEAVY = {
     *("av", "cv2", "numba", "onnx", "onnx_graphsurgeon", "onnxruntime", "onnxsim", "openvino", "polygraphy", "pycocotools", "pygame"),
-    *("pypi_simple", "requests", "tensorrt", "tensorrt_rtx", "torch"),
+    *("lightning_fabric", "pypi_simple", "requests", "tensorboardX", "tensorrt", "tensorrt_rtx", "torch"),
 }
 #: modules whose classes derive from a heavy library's, or that it compiles: whoever wants them has it, and imports them late
 DERIVED = {
@@ -25,6 +25,7 @@ DERIVED = {
     "zoo.models.nets.openpose_mobilenet",
     "zoo.models.nets.rtmpose",
     "zoo.pose.decoders.lazy_compiled",
+    "zoo.training.fit",
 }
 
 

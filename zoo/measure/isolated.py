@@ -197,6 +197,8 @@ def serve() -> None:
             answers.flush()
 
     orders = sys.stdin.buffer
+    # a process that is forked from this one closes its standard input, and would wait for the thread that reads the orders
+    sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     order = orders.read(int.from_bytes(orders.read(8), "little"))
     given: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_obey, args=(orders, given), daemon=True).start()

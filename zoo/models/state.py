@@ -34,13 +34,14 @@ def load_state(module: Any, state: Mapping[str, Any], ignorable: str = "") -> tu
     }
     if any(faults.values()):
         raise StepFailed(
-            "; ".join(_named(kind, keys) for kind, keys in faults.items() if keys),
+            "; ".join(named(kind, keys) for kind, keys in faults.items() if keys),
             "are these weights of this architecture, with these parameters?",
         )
     module.load_state_dict({key: tensors[key] for key in wanted})
     return tuple(key for key in tensors if key in ignored)
 
 
-def _named(kind: str, keys: list[str]) -> str:
+def named(kind: str, keys: list[str]) -> str:
+    """How many keys are `kind`, and the first ten of them."""
     rest = f", and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
     return f"{len(keys)} keys {kind}: {', '.join(keys[:SHOWN])}{rest}"

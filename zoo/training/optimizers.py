@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from msgspec import Meta
 
+from zoo.errors import StepFailed
 from zoo.record import Choice
 
 Rate = Annotated[float, Meta(description="The learning rate that a schedule multiplies.", gt=0)]
@@ -18,12 +21,24 @@ class Adam(Choice, frozen=True, kw_only=True, tag="adam"):
     lr: Rate
     weight_decay: Decay = 0.0
 
+    def build(self, groups: list[dict[str, Any]]) -> Any:
+        """torch's optimizer of `groups`."""
+        import torch
+
+        return torch.optim.Adam(groups)
+
 
 class AdamW(Choice, frozen=True, kw_only=True, tag="adamw"):
     """Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019)."""
 
     lr: Rate
     weight_decay: Decay = 0.0
+
+    def build(self, groups: list[dict[str, Any]]) -> Any:
+        """torch's optimizer of `groups`."""
+        import torch
+
+        return torch.optim.AdamW(groups)
 
 
 class Momentum(Choice, frozen=True, kw_only=True, tag="momentum"):
@@ -32,7 +47,43 @@ class Momentum(Choice, frozen=True, kw_only=True, tag="momentum"):
     lr: Rate
     weight_decay: Decay = 0.0
     momentum: Annotated[float, Meta(description="How much of the last step is kept.", ge=0, lt=1)] = 0.9
-    nesterov: bool = False
+    nesterov: Annotated[bool, Meta(description="The gradient is taken where the momentum alone would lead (Nesterov, 1983).")] = False
+
+    def __post_init__(self) -> None:
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov: there is no momentum to follow")
+
+    def build(self, groups: list[dict[str, Any]]) -> Any:
+        """torch's optimizer of `groups`."""
+        import torch
+
+        return torch.optim.SGD(groups, momentum=self.momentum, nesterov=self.nesterov)
 
 
 Optimizer = Adam | AdamW | Momentum
+
+
+def parameter_groups(module: Any, optimizer: Optimizer, multipliers: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The parameters of a torch module, those of one rate and decay together, as torch's optimizers take them.
+
+    `base` of a group is its rate before the schedule. Weight decay is for kernels: what has two dimensions or more. `multipliers`:
+    regular expression over whole names -> part of the rate, the first that matches; what is multiplied by 0 needs no gradient any
+    more and is in no group. Raises StepFailed where one of them matches nothing, or nothing is left to learn."""
+    for pattern in multipliers:
+        if not any(re.fullmatch(pattern, name) for name, _ in module.named_parameters()):
+            raise StepFailed(
+                f"multipliers: {pattern!r} matches no parameter of the network", "it has to match a whole name, such as `a.0.weight`"
+            )
+    together: dict[tuple[float, bool], list[Any]] = {}
+    for name, parameter in module.named_parameters():
+        part = next((value for pattern, value in multipliers.items() if re.fullmatch(pattern, name)), 1.0)
+        if part == 0:
+            parameter.requires_grad_(False)
+        else:
+            together.setdefault((part, parameter.ndim > 1), []).append(parameter)
+    if not together:
+        raise StepFailed("multipliers: every parameter of the network is multiplied by 0", "nothing is left to learn")
+    return [
+        {"params": parameters, "lr": optimizer.lr * part, "base": optimizer.lr * part, "weight_decay": optimizer.weight_decay * kernels}
+        for (part, kernels), parameters in together.items()
+    ]

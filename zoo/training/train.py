@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -31,6 +33,10 @@ class Initial(Record, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="regular expressions over keys of the network that may begin at random; all others must be found")
     ] = ()
 
+    def __post_init__(self) -> None:
+        _compiled("names", self.names)
+        _compiled("fresh", self.fresh)
+
 
 class Validation(Record, frozen=True, kw_only=True):
     """How well the network does while it is trained."""
@@ -50,6 +56,13 @@ class Train(Record, frozen=True, kw_only=True):
     ignore: Annotated[Ignore, Meta(description="what does not enter the loss")] = Ignore()
     targets: Annotated[Targets, Meta(description="what the network is to say")] = Targets()
     augment: Annotated[Augment, Meta(description="how examples are varied")] = Augment()
+    loss: Annotated[
+        Literal["sum", "mean"],
+        Meta(
+            description="sum: half the squared errors of all cells and channels, as Lightweight OpenPose has it; mean: their mean, of "
+            "heatmaps and of PAFs, as MindSpore's OpenPose has it. Of all stages together, and a mean over examples"
+        ),
+    ] = "sum"
     optimizer: Annotated[Optimizer, Meta(description="what changes the weights")]
     multipliers: Annotated[
         dict[str, float], Meta(description="regular expression over names of parameters -> part of the rate; the first that matches")
@@ -71,3 +84,14 @@ class Train(Record, frozen=True, kw_only=True):
     initial: Annotated[Initial | None, Meta(description="weights to begin with; none: random ones")] = None
     validation: Annotated[Validation | None, Meta(description="how well it does meanwhile")] = None
     checkpoint: Annotated[int, Meta(description="steps between two checkpoints; there is one after each epoch as well", ge=1)] = 500
+
+    def __post_init__(self) -> None:
+        _compiled("multipliers", self.multipliers)
+
+
+def _compiled(field: str, patterns: Iterable[str]) -> None:
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{field}: {pattern!r} is no regular expression: {error}") from error
