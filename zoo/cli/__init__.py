@@ -28,6 +28,7 @@ COMMANDS = {
     "predict": "Find the people in images: keypoints as text, JSON, COCO or OpenPose files, and pictures.",
     "demo": "Show what a model finds, in videos, in photographs, or live.",
     "bench": "Build, then measure speed only.",
+    "masks": "Write what is not scored in training, as masks beside the images of a COCO tree.",
     "emit": "Say a recipe in the words of other tools: vdsp JSON, vamc YAML.",
     "board": "Write LEADERBOARD.md from the results.",
     "audit": "Say what is wrong with files of other zoos.",
