@@ -23,7 +23,7 @@ from zoo.recipe.overlaps import shared
 from zoo.sources import LocalFile, Source
 from zoo.sources.local import LocalFileEntry
 from zoo.steps.accuracy import MeasureAccuracy
-from zoo.weights import OnnxReader, OpenVinoReader, PthReader, Reader
+from zoo.weights import MindSporeReader, OnnxReader, OpenVinoReader, PthReader, Reader
 
 
 def actions_for(
@@ -135,7 +135,8 @@ def own_file(recipe: Recipe, weights: str) -> Source:
         raise UsageError(f"{path.name} is not for {recipe.name}: that {takes}", f"its own: {recipe.weights[0].describe()}")
     declared = [source.reader for source in recipe.weights if source.reader]
     (terms,) = of_file(path).made_of
-    reader: Reader = OnnxReader(file=path.name) if path.suffix == ".onnx" else PthReader(file=path.name)
+    readers: dict[str, type[OnnxReader | MindSporeReader]] = {".onnx": OnnxReader, ".ckpt": MindSporeReader}
+    reader: Reader = readers.get(path.suffix, PthReader)(file=path.name)
     if path.suffix in {".xml", ".pb"}:
         known = next((r for r in declared if isinstance(r, OpenVinoReader)), None)
         if known is None:

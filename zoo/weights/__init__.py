@@ -1,9 +1,10 @@
 """How weights are read: files of others -> the state dict of our module, or the published graph itself."""
 
+from zoo.weights.mindspore import MindSporeReader
 from zoo.weights.onnx import OnnxReader
 from zoo.weights.openvino import OpenVinoReader
 from zoo.weights.pth import PthReader
 
-Reader = PthReader | OpenVinoReader | OnnxReader
+Reader = PthReader | OpenVinoReader | MindSporeReader | OnnxReader
 
-__all__ = ["OnnxReader", "OpenVinoReader", "PthReader", "Reader"]
+__all__ = ["MindSporeReader", "OnnxReader", "OpenVinoReader", "PthReader", "Reader"]

@@ -72,6 +72,20 @@ def hand_landmark() -> dict[str, Place]:
     return places | {f"model_1/model/conv_{name}/BiasAdd/ReadVariableOp/resource": Place(f"heads.{ours}") for name, ours in heads.items()}
 
 
+def openpose_vgg19() -> dict[str, str]:
+    """MindSpore's OpenPose: its layers -> ours, which are caffe's. Of VGG19 it counts ReLUs and poolings as layers, and so does the VGG19
+    by itself, whose names begin with `layers.`"""
+    names = {"base.conv4_3_CPM": "conv4_3_CPM", "base.conv4_4_CPM": "conv4_4_CPM"}
+    vgg = [f"conv{block}_{layer}" for block, layers in ((1, 2), (2, 2), (3, 4), (4, 2)) for layer in range(1, layers + 1)]
+    for place, ours in zip((0, 2, 5, 7, 10, 12, 14, 16, 19, 21), vgg, strict=True):
+        names |= {f"base.vgg_base.layers.{place}": ours, f"layers.{place}": ours}
+    for branch in ("L1", "L2"):
+        names |= {f"stage_1.conv{number}_CPM_{branch}": f"conv5_{number}_CPM_{branch}" for number in range(1, 6)}
+        for stage in range(2, 7):
+            names |= {f"stage_{stage}.conv{number}_{branch}": f"Mconv{number}_stage{stage}_{branch}" for number in range(1, 8)}
+    return names
+
+
 NAMES: dict[str, Callable[[], dict[str, Place]]] = {
     "hand_landmark": hand_landmark,
     "lightweight_openpose": lightweight_openpose,
