@@ -27,6 +27,11 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"width": 96, "height": 64},
         {"width": 64, "height": 80, "interpolation": "cubic", "place": "corner", "pad": [0, 114, 255]},
     ],
+    "short_side": [
+        {"side": 64},
+        {"side": 61, "interpolation": "cubic", "multiple": 1},
+        {"side": 70, "multiple": 32},
+    ],
     "stretch": [{"width": 96, "height": 64}, {"width": 40, "height": 72, "interpolation": "cubic"}],
 }
 FITS = [msgspec.convert({"type": tag, **fields}, Fit) for tag, examples in EXAMPLES.items() for fields in examples]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zoo.pose import vdsp, vdsp_writer
-from zoo.pose.fits import Box, Height, Letterbox, Stretch
+from zoo.pose.fits import Box, Height, Letterbox, ShortSide, Stretch
 from zoo.pose.preprocess import Preprocess
 
 BODY: dict[str, Any] = {
@@ -179,6 +179,11 @@ NORMAL = {"mean": (128.0, 128.0, 128.0), "std": (256.0, 256.0, 256.0)}
             Preprocess(fit=Height(height=368, min_width=400, min_height=384), order="normalize_then_resize", **NORMAL),
             ["interpolation cubic", "a width that follows the image", "order normalize_then_resize"],
             Letterbox(width=400, height=384, pad=(128, 128, 128)),
+        ),
+        (
+            Preprocess(fit=ShortSide(side=64, interpolation="cubic"), **NORMAL),
+            ["interpolation cubic", "a longer side that follows the image"],
+            Stretch(width=64, height=64),
         ),
         (
             Preprocess(fit=Box(width=8, height=9, interpolation="cubic"), **NORMAL),

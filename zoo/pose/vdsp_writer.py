@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from msgspec import structs
 
 from zoo.errors import ZooError
-from zoo.pose.fits import Box, Fit, Height, Letterbox, Stretch
+from zoo.pose.fits import Box, Fit, Height, Letterbox, ShortSide, Stretch
 from zoo.pose.preprocess import Preprocess
 
 
@@ -52,6 +52,10 @@ def nearest(preprocess: Preprocess, size: tuple[int, int] | None = None) -> tupl
         reasons.append("a width that follows the image, as of the fit `height` (its output has one size)")
         width, height = size or (max(fit.min_width, fit.height), max(fit.min_height, fit.height))
         near: Fit = Letterbox(width=width, height=height, pad=fit.pad)
+    elif isinstance(fit, ShortSide):
+        reasons.append("a longer side that follows the image, as of the fit `short_side` (its output has one size)")
+        width, height = size or (fit.side, fit.side)
+        near = Stretch(width=width, height=height)
     elif isinstance(fit, Box):
         reasons.append("a part of the image, as of the fit `box` (it takes whole images: what is shown to it has to be cut out before)")
         near = Stretch(width=fit.width, height=fit.height)

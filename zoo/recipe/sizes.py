@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from zoo.pose.fits import Height
+from zoo.pose.fits import Height, ShortSide
 from zoo.pose.preprocess import Fit
 from zoo.recipe.faults import Fault
 from zoo.recipe.model import Recipe, Workspace
@@ -58,7 +58,7 @@ def _sizes(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], int, int]]:
 
 def _least(fit: Fit) -> tuple[int, int]:
     """A height and a width of which all that a fit gives are multiples."""
-    return (fit.multiple, fit.multiple) if isinstance(fit, Height) else (fit.height, fit.width)
+    return (fit.multiple, fit.multiple) if isinstance(fit, Height | ShortSide) else (fit.height, fit.width)
 
 
 def fixed_sizes(recipe: Recipe, workspace: Workspace) -> Iterator[Fault]:

@@ -12,7 +12,6 @@ from zoo.interop.audit.files import File
 from zoo.interop.audit.finding import Finding, finding
 from zoo.interop.audit.tensors import close, described, sizes
 from zoo.interop.cursor import Cursor, Place, shown
-from zoo.pose.fits import Height
 from zoo.pose.preprocess import Preprocess
 
 #: what every build writes beside a model: how its images are prepared
@@ -86,6 +85,6 @@ def _model(file: File) -> Iterator[Finding]:
         if not (close(said.centre, wanted.mean) and close(said.spread, wanted.std)):
             text = f"{said}, and the model beside it takes (pixel - {list(wanted.mean)}) / {list(wanted.std)}"
             yield finding(told.normalised.place, "normalisation", text, f"{PREPROCESS} says what it was built with", other)
-    if told.size and not isinstance(wanted.fit, Height) and told.size.value != (wanted.fit.height, wanted.fit.width):
-        text = f"{sizes(told.size.value)}, and the model beside it takes {wanted.fit.height}x{wanted.fit.width}"
+    if told.size and (one := wanted.fit.size) and told.size.value != one:
+        text = f"{sizes(told.size.value)}, and the model beside it takes {one[0]}x{one[1]}"
         yield finding(told.size.place, "shape", text, f"{PREPROCESS} says what it was built with", other)
