@@ -60,7 +60,7 @@ CASES = {
             "datasets: [coco_val2017]\n    metric: {type: coco_wholebody_hands}\n    against: again\n"
             "  - {protocol: again, title: Again, datasets: [coco_val2017], metric: {type: coco_wholebody_hands}}\n",
         ),
-        "again\n", "evaluate[0].against: only figures of coco_oks and coco_bbox are held against each other",
+        "again\n", "evaluate[0].against: only figures of coco_oks, coco_oks_people and coco_bbox are held against each other",
     ),
     "an unknown recipe": (
         ("body: tiny,", "body: tinny,"), "tinny", "pipeline.body: there is no recipe tinny; did you mean tiny?",

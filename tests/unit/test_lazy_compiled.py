@@ -25,6 +25,7 @@ DECODERS = [
     LAZY,
     msgspec.structs.replace(OVER_INPUT, upsample=3),
     msgspec.structs.replace(LAZY, limbs=LimbScoring(average="all", prior="half_height", samples=7, passed=0.4)),
+    msgspec.structs.replace(LAZY, limbs=LimbScoring(average="all", prior="width")),
     msgspec.structs.replace(LAZY, limbs=LimbScoring(prior="exact_half_height", threshold=-0.2), peaks=FourNeighbours(distance=11)),
 ]
 

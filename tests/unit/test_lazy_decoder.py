@@ -90,7 +90,15 @@ def test_peaks_nearer_than_the_distance_are_one() -> None:
     assert len(find_peaks(plane, shrunk, FourNeighbours(distance=6))) == 1
 
 
-@pytest.mark.parametrize("scoring", [LimbScoring(), LimbScoring(average="all", prior="half_height"), LimbScoring(samples=7, passed=0.3)])
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        LimbScoring(),
+        LimbScoring(average="all", prior="half_height"),
+        LimbScoring(average="all", prior="width"),
+        LimbScoring(samples=7, passed=0.3),
+    ],
+)
 def test_limbs_are_scored_as_by_a_loop_over_samples(scoring: LimbScoring) -> None:
     random = np.random.default_rng(3)
     fields = random.normal(0.4, 0.5, (4, 9, 12)).astype(np.float32)
@@ -107,8 +115,8 @@ def test_limbs_are_scored_as_by_a_loop_over_samples(scoring: LimbScoring) -> Non
             along.append(np.array([1 - fy, fy]) @ square @ np.array([1 - fx, fx]) @ vector / max(length, 1e-6))
         counted = np.array(along) > scoring.threshold
         expected = np.mean(along) if scoring.average == "all" else np.array(along)[counted].sum() / max(counted.sum(), 1e-6)
-        if scoring.prior == "half_height":
-            expected += min(36 / max(length, 1e-6) - 1, 0)
+        if scoring.prior != "none":
+            expected += min((36 if scoring.prior == "half_height" else 96) / max(length, 1e-6) - 1, 0)
         assert valid[i] == (counted.mean() > scoring.passed and expected > 0)
         if valid[i]:
             assert scores[i] == pytest.approx(expected, abs=1e-4)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
-from zoo.metrics import CocoOks, drift
+from zoo.metrics import CocoOks, CocoOksPeople, drift
 from zoo.metrics.bootstrap import Evaluated, average_precision, paired
 from zoo.metrics.matching import Matches
 from zoo.metrics.truth import Truth
@@ -324,3 +324,24 @@ def test_drift_falls_with_the_distance_and_two_do_not_share_a_partner() -> None:
     alone = Poses.of(poses.keypoints[:1], poses.scores[:1], poses.instance_scores[:1])
     assert drift([twice], [alone])["found"] == 0.5
     assert drift([alone], [twice])["extra"] == 1
+
+
+def test_images_without_people_cost_nothing_where_only_people_are_judged(tmp_path: Path) -> None:
+    truth, results = scene(tmp_path / "truth.json", 4)
+    content = json.loads(truth.read_text())
+    content["images"] += [{"id": 5}, {"id": 6}]
+    # a crowd alone is somebody
+    crowd = {**content["annotations"][0], "id": 99, "image_id": 6, "iscrowd": 1, "num_keypoints": 0, "keypoints": [0] * 51}
+    content["annotations"].append(crowd)
+    truth.write_text(json.dumps(content))
+    nobody = [{**one, "image_id": 5, "score": 2.0} for one in results[:3]]
+    ids = [1, 2, 3, 4, 5, 6]
+    kept = tmp_path / "matches.npz"
+    figures = CocoOksPeople().evaluate(truth, ids, [*results, *nobody], kept)
+    assert figures == {**CocoOks().evaluate(truth, [1, 2, 3, 4, 6], results), "images": 5}
+    assert figures["AP"] > CocoOks().evaluate(truth, ids, [*results, *nobody])["AP"]
+    assert Matches.load(kept).ids.tolist() == [1, 2, 3, 4, 6]
+    assert CocoOksPeople().evaluate(truth, [2, 5], iter(results))["images"] == 1
+    with pytest.raises(StepFailed, match="nobody is annotated"):
+        CocoOksPeople().evaluate(truth, [5], [])
+    assert (CocoOksPeople.figures, CocoOksPeople.pairs) == (CocoOks.figures, True)

@@ -200,6 +200,11 @@ def test_a_long_limb_loses_by_the_prior() -> None:
     for prior, half in (("half_height", 10), ("exact_half_height", 10.5)):
         assert score(LimbScoring(prior=prior), *near, field) == (pytest.approx(1, abs=1e-5), True)
         assert score(LimbScoring(prior=prior), *far, field) == (pytest.approx(half / 100, abs=1e-5), True)
+    upright = np.ascontiguousarray(field.transpose(1, 0, 2)[..., ::-1])
+    for limb, expected in ((near, 1), (far, 21 / 100)):
+        turned = [(y, x) for x, y in limb]
+        assert score(LimbScoring(prior="width"), *turned, upright) == (pytest.approx(expected, abs=1e-5), True)
+        assert score(LimbScoring(prior="width"), *limb, field) == (pytest.approx(1, abs=1e-5), True)
 
 
 def test_exactly_nine_of_ten_samples_are_more_than_80_percent_and_eight_are_not() -> None:

@@ -8,10 +8,11 @@ data, and `evaluate(annotations, image_ids, results, kept) -> {figure: value}`; 
 
 from zoo.metrics.boxes import CocoBoxes
 from zoo.metrics.coco import CocoOks
+from zoo.metrics.coco_people import CocoOksPeople
 from zoo.metrics.drift import drift
 from zoo.metrics.hands import HandPck
 from zoo.metrics.wholebody import CocoWholebodyHands
 
-Metric = CocoOks | CocoBoxes | CocoWholebodyHands | HandPck
+Metric = CocoOks | CocoOksPeople | CocoBoxes | CocoWholebodyHands | HandPck
 
-__all__ = ["CocoBoxes", "CocoOks", "CocoWholebodyHands", "HandPck", "Metric", "drift"]
+__all__ = ["CocoBoxes", "CocoOks", "CocoOksPeople", "CocoWholebodyHands", "HandPck", "Metric", "drift"]

@@ -51,7 +51,7 @@ def unpaired(evaluate: Sequence[Protocol]) -> Iterator[Fault]:
         elif other is None:
             yield path, unknown("other protocol of this recipe", protocol.against, known.keys() - {protocol.protocol})
         elif not protocol.metric.pairs:
-            yield path, "only figures of coco_oks and coco_bbox are held against each other"
+            yield path, "only figures of coco_oks, coco_oks_people and coco_bbox are held against each other"
         elif other.metric != protocol.metric:
             yield path, f"{protocol.against} is judged by another metric"
         elif not set(protocol.datasets) & set(other.datasets):

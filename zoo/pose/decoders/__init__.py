@@ -31,19 +31,22 @@ the frame of the crops what a network said of the mirrored ones: those outputs t
 from zoo.pose.decoders.hand_peaks import HandPeaksDecoder
 from zoo.pose.decoders.heatmaps import HeatmapsDecoder
 from zoo.pose.decoders.landmarks import LandmarksDecoder
+from zoo.pose.decoders.mindspore import MindSporeDecoder
 from zoo.pose.decoders.paf import PafDecoder
 from zoo.pose.decoders.rtmdet import RtmdetDecoder
 from zoo.pose.decoders.simcc import SimccDecoder
 from zoo.pose.decoders.tf_pose import TfPoseDecoder
 from zoo.pose.decoders.yolox import YoloxDecoder
 
-Decoder = PafDecoder | TfPoseDecoder | HandPeaksDecoder | LandmarksDecoder | SimccDecoder | HeatmapsDecoder | RtmdetDecoder | YoloxDecoder
+BottomUp = PafDecoder | TfPoseDecoder | MindSporeDecoder
+Decoder = BottomUp | HandPeaksDecoder | LandmarksDecoder | SimccDecoder | HeatmapsDecoder | RtmdetDecoder | YoloxDecoder
 
 __all__ = [
     "Decoder",
     "HandPeaksDecoder",
     "HeatmapsDecoder",
     "LandmarksDecoder",
+    "MindSporeDecoder",
     "PafDecoder",
     "RtmdetDecoder",
     "SimccDecoder",

@@ -1,9 +1,9 @@
-"""From limbs to people: three ways to put together what was connected."""
+"""From limbs to people: four ways to put together what was connected."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,18 +158,68 @@ def join(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], 
             owners_of[limb.b, end].add(owners[0])
             person.score = person.score + values[end] + score
             person.count += 1
-    ids = np.full((len(people), keypoints), -1, dtype=np.intp)
-    for row, person in zip(ids, people.values(), strict=True):
-        row[list(person.ids)] = list(person.ids.values())
-    scores, counts = ([getattr(person, name) for person in people.values()] for name in ("score", "count"))
-    return Assembled(ids, np.array(scores, np.float64), np.array(counts, np.intp))
+    return _assembled(people.values(), keypoints)
+
+
+def share(candidates: Candidates, connected: Sequence[tuple[Limb, Connections]], keypoints: int) -> Assembled:
+    """Each limb goes to the person who has either end, whose end `b` it becomes. Two who have an end each become one if they have no
+    kind of keypoint in common; else each of them gets what they lack, of its ends the first.
+
+    A limb that changes nothing counts for nothing, nor does one with three owners, at which the original stops with an error. Those that
+    fill gaps make nobody. Source: MindSpore's OpenPose, `grouping_key_points`.
+    """
+    values = candidates.scores.tolist()
+    people: dict[int, _Person] = {}
+    owners_of: defaultdict[tuple[int, int], set[int]] = defaultdict(set)  # (kind, candidate) -> who have it
+
+    def take(number: int, kind: int, id: int, score: float) -> None:
+        person = people[number]
+        owners_of[kind, person.ids.get(kind, -1)].discard(number)
+        owners_of[kind, id].add(number)
+        person.ids[kind] = id
+        person.score += values[id] + score
+        person.count += 1
+
+    for limb, (a, b, found) in connected:
+        for start, end, score in zip(a.tolist(), b.tolist(), found.tolist(), strict=True):
+            ends = ((limb.a, start), (limb.b, end))
+            owners = sorted(owners_of[ends[0]] | owners_of[ends[1]])
+            if not owners and not limb.fills_gaps:
+                number = next(reversed(people), -1) + 1
+                people[number] = _Person(dict(ends), values[start] + values[end] + score, 2)
+                for one in ends:
+                    owners_of[one].add(number)
+            elif len(owners) == 1 and people[owners[0]].ids.get(limb.b) != end:
+                take(owners[0], limb.b, end, score)
+            elif len(owners) == 2 and people[owners[0]].ids.keys().isdisjoint(people[owners[1]].ids):
+                person, other = people[owners[0]], people.pop(owners[1])
+                for held in other.ids.items():
+                    owners_of[held].remove(owners[1])
+                    owners_of[held].add(owners[0])
+                person.ids.update(other.ids)
+                person.score += other.score + score
+                person.count += other.count
+            elif len(owners) == 2:
+                for number in owners:
+                    lacking = [(kind, id) for kind, id in ends if kind not in people[number].ids]
+                    for kind, id in lacking[:1]:
+                        take(number, kind, id, score)
+    return _assembled(people.values(), keypoints)
 
 
 @dataclass
 class _Person:
-    """While limbs are joined."""
+    """While limbs are put together."""
 
     ids: dict[int, int]
     """Kind -> candidate."""
     score: float
     count: int
+
+
+def _assembled(people: Collection[_Person], keypoints: int) -> Assembled:
+    ids = np.full((len(people), keypoints), -1, dtype=np.intp)
+    for row, person in zip(ids, people, strict=True):
+        row[list(person.ids)] = list(person.ids.values())
+    scores, counts = ([getattr(person, name) for person in people] for name in ("score", "count"))
+    return Assembled(ids, np.array(scores, np.float64), np.array(counts, np.intp))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -50,12 +51,17 @@ class LimbScoring(Record, frozen=True, kw_only=True):
         Literal["counted", "all"], Meta(description="The score is the mean of the samples that count, or of all, those below 0 too.")
     ] = "counted"
     prior: Annotated[
-        Literal["none", "half_height", "exact_half_height"],
+        Literal["none", "half_height", "exact_half_height", "width"],
         Meta(
             description="half_height: min(h / length - 1, 0) is added, h half the height of the map, rounded down: long limbs are "
-            "unlikely; exact_half_height: h is not rounded."
+            "unlikely; exact_half_height: h is not rounded; width: h is the width of the map."
         ),
     ] = "none"
+
+    def reach(self, height: int, width: int) -> float:
+        """Limbs of maps of this size that are longer lose by `prior`; in pixels of the map."""
+        reaches = {"none": math.inf, "half_height": height // 2, "exact_half_height": height / 2, "width": width}
+        return float(reaches[self.prior])
 
     def probes(self) -> Sequence[int]:
         """The samples that are read first: a limb passes at one of them at least, or else too few of its samples do."""
@@ -79,8 +85,8 @@ class LimbScoring(Record, frozen=True, kw_only=True):
             count = counted.sum(axis=-1)
             found = along.mean(axis=-1) if self.average == "all" else np.where(counted, along, 0).sum(axis=-1) / (count + 1e-6)
             if self.prior != "none":
-                half = field.height // 2 if self.prior == "half_height" else field.height / 2
-                found = found + np.minimum(half / np.maximum(length[alive], 1e-6) - 1, 0)
+                reach = self.reach(field.height, field.width)
+                found = found + np.minimum(reach / np.maximum(length[alive], 1e-6) - 1, 0)
             passed = np.isfinite(found) & (found > 0) & (count / self.samples > self.passed)
         scores, valid = np.zeros(len(a)), np.zeros(len(a), dtype=bool)
         scores[alive], valid[alive] = found, passed

@@ -22,6 +22,10 @@ class Field(Protocol):
     def height(self) -> int:
         """Of the image, in pixels."""
 
+    @property
+    def width(self) -> int:
+        """Likewise."""
+
     def at(self, x: Places, y: Places, channel: Places) -> Vectors:
         """Pixels and even channels of one shape -> x and y of the vectors there."""
 
@@ -30,7 +34,7 @@ class WholeField:
     """Fields that are there for every pixel, (H, W, C)."""
 
     def __init__(self, maps: Maps) -> None:
-        self.maps, self.height = maps, len(maps)
+        self.maps, (self.height, self.width) = maps, maps.shape[:2]
 
     def at(self, x: Places, y: Places, channel: Places) -> Vectors:
         return self.maps[y, x, channel], self.maps[y, x, channel + 1]
@@ -40,7 +44,7 @@ class ResampledField:
     """The mean of several views' fields, made where it is read: along x at once, along y at each pixel."""
 
     def __init__(self, views: Sequence[Resampled]) -> None:
-        self.height = views[0].rows.pixels
+        self.height, self.width = views[0].rows.pixels, views[0].columns.pixels
         self.views = [(pixels(view.rows), _along_x(view, 1 / len(views))) for view in views]
 
     def at(self, x: Places, y: Places, channel: Places) -> Vectors:

@@ -203,9 +203,8 @@ class SampledLimbs:
                 total += term
             found = total.astype(np.float64) / (samples if scoring.average == "all" else count + 1e-6)
             if scoring.prior != "none":
-                half = self.fields.shape[1] * self.factor / 2
-                half = half // 1 if scoring.prior == "half_height" else half
-                found = found + np.minimum(half / np.maximum(length[alive].astype(np.float64) * self.factor, 1e-6) - 1, 0)
+                reach = scoring.reach(self.fields.shape[1] * self.factor, self.fields.shape[2] * self.factor)
+                found = found + np.minimum(reach / np.maximum(length[alive].astype(np.float64) * self.factor, 1e-6) - 1, 0)
             passed = np.isfinite(found) & (found > 0) & (count / samples > scoring.passed)
         scores, valid = np.zeros(len(a)), np.zeros(len(a), dtype=bool)
         scores[alive], valid[alive] = found, passed

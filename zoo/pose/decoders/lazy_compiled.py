@@ -24,7 +24,6 @@ from zoo.pose.decoders.limbs import KEYPOINTS, OPENPOSE_18_LIMBS
 from zoo.pose.decoders.peaks import FourNeighbours
 
 LIMBS = np.array(OPENPOSE_18_LIMBS, dtype=np.intp)
-PRIORS = {"none": 0, "half_height": 1, "exact_half_height": 2}
 LOWER, HIGHEST, TIED = 0, 1, 2
 compiled = njit(cache=True, nogil=True)
 
@@ -34,13 +33,14 @@ def find(
 ) -> tuple[Candidates, Assembled]:
     """heatmaps (18, h, w), pafs (38, h, w), contiguous -> candidates, and all people that `attach` makes of them."""
     threshold = np.float32(peaks.threshold)
+    reach = limbs.reach(pafs.shape[1] * frame.factor, pafs.shape[2] * frame.factor)
     # NumPy compares many cells at once, which is most of the work
     high = np.flatnonzero(heatmaps.reshape(-1) >= np.float32(peaks.threshold / OVERSHOOT))
     points, values, starts, ids, scores, counts = _people(
         *(_read_only(heatmaps), _read_only(pafs), high, threshold, bicubic(frame.factor)),
         *(frame.content, frame.scale, float(peaks.distance)),
         *(_probes(limbs), limbs.samples, np.float32(1 / (limbs.samples - 1)), np.float32(limbs.threshold), limbs.passed),
-        *(limbs.average == "all", PRIORS[limbs.prior], LIMBS),
+        *(limbs.average == "all", reach, LIMBS),
     )
     return Candidates(points, values, starts), Assembled(ids, scores, counts)
 
@@ -61,12 +61,12 @@ def _probes(limbs: LimbScoring) -> tuple[NDArray[np.intp], int]:
 @compiled
 def _people(
     heatmaps: Any, pafs: Any, high: Any, threshold: Any, weights: Any, content: Any, scale: Any, distance: Any,
-    probes: Any, samples: Any, step: Any, counting: Any, passed: Any, average_all: Any, prior: Any, limbs: Any,
+    probes: Any, samples: Any, step: Any, counting: Any, passed: Any, average_all: Any, reach: Any, limbs: Any,
 ) -> Any:  # fmt: skip
     factor = len(weights)
     cells = _maxima(heatmaps, high)
     points, values, starts = _peaks(heatmaps, cells, threshold, weights, content, scale, distance)
-    a, b, found, ends = _connect(pafs, points, starts, factor, probes, samples, step, counting, passed, average_all, prior, limbs)
+    a, b, found, ends = _connect(pafs, points, starts, factor, probes, samples, step, counting, passed, average_all, reach, limbs)
     ids, scores, counts = _attach(values, a, b, found, ends, limbs)
     return points, values, starts, ids, scores, counts
 
@@ -242,7 +242,7 @@ def _apart(x: Any, y: Any, shift: Any, distance: Any) -> Any:
 @compiled
 def _connect(
     fields: Any, points: Any, starts: Any, factor: Any, probes: Any, samples: Any, step: Any, counting: Any, passed: Any,
-    average_all: Any, prior: Any, limbs: Any,
+    average_all: Any, reach: Any, limbs: Any,
 ) -> Any:  # fmt: skip
     """See `connect.connect` and `lazy.SampledLimbs`: the ends a and b and the score of each limb, and where each kind of limb ends."""
     cells = ((points + 0.5) / factor - 0.5).astype(np.float32)
@@ -254,9 +254,6 @@ def _connect(
     ends = np.empty(len(limbs), np.intp)
     taken = np.empty(len(points), np.intp)
     taken[:] = -1
-    half = fields.shape[1] * factor / 2
-    if prior == 1:
-        half = half // 1
     kept = 0
     for limb in range(len(limbs)):
         first_a, last_a = starts[limbs[limb, 0]], starts[limbs[limb, 0] + 1]
@@ -269,7 +266,7 @@ def _connect(
                     cells[start, 0], cells[start, 1],
                     np.float32((points[end, 0] - points[start, 0]) / factor), np.float32((points[end, 1] - points[start, 1]) / factor),
                 )  # fmt: skip
-                score = _score(across, down, line, probes, samples, step, counting, passed, average_all, prior, half, factor)
+                score = _score(across, down, line, probes, samples, step, counting, passed, average_all, reach, factor)
                 if score > 0:
                     pairs.append((start, end))
                     scores.append(score)
@@ -288,7 +285,7 @@ def _connect(
 @compiled
 def _score(
     across: Any, down: Any, line: Any, probes: Any, samples: Any, step: Any, counting: Any, passed: Any, average_all: Any,
-    prior: Any, half: Any, factor: Any,
+    reach: Any, factor: Any,
 ) -> Any:  # fmt: skip
     """Of one pair, whose line is x and y of start and vector in cells; 0 for one that is no limb."""
     x, y, vector_x, vector_y = line
@@ -315,8 +312,7 @@ def _score(
         elif average_all:
             total += along
     found = np.float64(total) / samples if average_all else np.float64(total) / (count + 1e-6)
-    if prior != 0:
-        found += min(half / max(np.float64(length) * factor, 1e-6) - 1, 0.0)
+    found += min(reach / max(np.float64(length) * factor, 1e-6) - 1, 0.0)
     if count / samples > passed and found < np.inf:
         return found
     return 0.0

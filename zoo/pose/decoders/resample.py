@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ class Axis(NamedTuple):
     """So many pixels are not."""
     pixels: int
     """Of the image."""
+    method: Literal["cubic", "linear"] = "cubic"
+    """How the map is enlarged, and brought to the image's size."""
 
 
 class Band(NamedTuple):
@@ -85,9 +87,9 @@ class Resampled:
         return Resampled(maps.transpose(2, 0, 1), rows, columns)
 
     @staticmethod
-    def enlarged(maps: Maps, factor: int) -> Resampled:
-        """What `maps.enlarge` makes of (h, w, C)."""
-        rows, columns = (Axis(cells, factor, 0, cells * factor, cells * factor) for cells in maps.shape[:2])
+    def enlarged(maps: Maps, factor: int, method: Literal["cubic", "linear"] = "cubic") -> Resampled:
+        """What `maps.enlarge` makes of (h, w, C), or the same bilinear."""
+        rows, columns = (Axis(cells, factor, 0, cells * factor, cells * factor, method) for cells in maps.shape[:2])
         return Resampled(maps.transpose(2, 0, 1), rows, columns)
 
     def at(self, x: NDArray[np.intp], y: NDArray[np.intp], channel: NDArray[np.intp]) -> Array:
@@ -113,16 +115,22 @@ def tiles(axis: Axis) -> Band:
 
 @lru_cache(KEPT)
 def smoothed(axis: Axis, sigma: float) -> Smoothed:
-    """Of maps that a gaussian smooths over the image: cut at 4 deviations, the image mirrored at its borders (scipy's default)."""
-    reach = int(4 * sigma + 0.5)
-    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    mirrored = np.pad(_matrix(axis), ((reach, reach), (0, 0)), mode="symmetric")
-    matrix = sum((tap * mirrored[i : i + axis.pixels] for i, tap in enumerate(taps / taps.sum())), start=np.zeros(1))
-    tiled = _tiled(matrix, border=1)
+    """Of maps that a gaussian smooths over the image, see `smoothing`."""
+    tiled = _tiled(smoothing(axis, sigma), border=1)
     inner = tiled[:, 1:-1].astype(np.float32)
     band = _band(tiled)
     turned = np.ascontiguousarray(band.weights.transpose(0, 2, 1))
     return Smoothed(band, turned, inner.max(axis=1, initial=0), -inner.min(axis=1, initial=0))
+
+
+@lru_cache(4)  # of an image's two axes one is often the last image's; half a megabyte each
+def smoothing(axis: Axis, sigma: float) -> Array:
+    """(pixels, cells): one axis of maps that a gaussian smooths over the image: cut at 4 deviations, the image mirrored at its borders
+    (scipy's default)."""
+    reach = int(4 * sigma + 0.5)
+    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    mirrored = np.pad(_matrix(axis), ((reach, reach), (0, 0)), mode="symmetric")
+    return np.asarray(sum((tap * mirrored[i : i + axis.pixels] for i, tap in enumerate(taps / taps.sum())), start=np.zeros(1)))
 
 
 @lru_cache(4)  # an image asks three times for both of its axes, then never again
@@ -130,10 +138,10 @@ def _matrix(axis: Axis) -> Array:
     """(pixels, cells): what OpenCV does to each cell, asked of OpenCV itself."""
     import cv2
 
-    cubic = cv2.INTER_CUBIC
-    large = cv2.resize(np.eye(axis.cells), (axis.cells * axis.factor, axis.cells), interpolation=cubic)
+    method = cv2.INTER_CUBIC if axis.method == "cubic" else cv2.INTER_LINEAR
+    large = cv2.resize(np.eye(axis.cells), (axis.cells * axis.factor, axis.cells), interpolation=method)
     content = np.ascontiguousarray(large[:, axis.start : axis.start + axis.length])
-    return np.asarray(cv2.resize(content, (axis.pixels, axis.cells), interpolation=cubic)).T
+    return np.asarray(cv2.resize(content, (axis.pixels, axis.cells), interpolation=method)).T
 
 
 def _tiled(matrix: Array, border: int) -> Array:
