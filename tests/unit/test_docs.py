@@ -23,6 +23,7 @@ from zoo.document import parse, read
 from zoo.metrics import Metric
 from zoo.models import OnnxGraph
 from zoo.pipelines import Pipeline
+from zoo.pose.augment import Augment, Colour
 from zoo.pose.decoders import Decoder
 from zoo.pose.people import People
 from zoo.recipe.check import problems
@@ -31,10 +32,17 @@ from zoo.recipe.composite import problems as misfits
 from zoo.recipe.model import DETECTION, Recipe, Workspace, sources
 from zoo.recipe.vdsp import resolved
 from zoo.recipe.workspace import open_place, read_recipe
+from zoo.training.labels import Labels
+from zoo.training.masks import Ignore
+from zoo.training.optimizers import Optimizer
+from zoo.training.schedules import Schedule
+from zoo.training.targets import Targets
+from zoo.training.train import Initial, Train, Validation
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs/architecture.md"
+TRAINING = ROOT / "docs/training.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: named in the pages, and made by a command where they are not committed
 MADE = (".zoo/", "recipes/weights.lock")
@@ -156,7 +164,7 @@ def base() -> dict[str, Any]:
 
 FRAGMENTS = [
     pytest.param(text, id=f"{path.name}-{next(iter(parse(text).data))}")
-    for path in (README, ROOT / "docs/recipes.md")
+    for path in (README, ROOT / "docs/recipes.md", TRAINING)
     for language, text in fences(path)
     if language == "yaml"
 ]
@@ -241,6 +249,35 @@ def test_every_source_of_boxes_and_every_pipeline_is_told() -> None:
 def test_the_fields_of_people_are_told_with_their_defaults() -> None:
     told = {row[0].strip("`"): row[1].strip("`") for row in rows(ROOT / "docs/recipes.md", "people")}
     assert told == {name: str(value) for name, value in msgspec.structs.asdict(People()).items()}
+
+
+TRAINED = {
+    "train": Train, "labels": Labels, "ignore": Ignore, "targets": Targets, "augment": Augment, "colour": Colour,
+    "initial": Initial, "validation": Validation,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_field_of_a_training_is_told_with_its_default(name: str) -> None:
+    told = {row[0].strip("`"): row[1].strip("`") for row in rows(TRAINING, f"field of `{name}`")}
+    assert told == {field.name: default(field) for field in msgspec.structs.fields(TRAINED[name])}
+
+
+def default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "needed"
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if isinstance(value, msgspec.Struct):
+        return f"{{type: {value.__struct_config__.tag}}}" if value.__struct_config__.tag else "below"
+    if isinstance(value, tuple) and value:
+        return f"[{', '.join(f'{one:g}' for one in value)}]"
+    return "none" if value in (None, "", (), {}) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_every_optimizer_and_every_schedule_is_told_with_its_fields() -> None:
+    for name, union in (("optimizer", Optimizer), ("schedule", Schedule)):
+        told = {row[0].strip("`"): re.findall(r"`(\w+)`", row[1]) for row in rows(TRAINING, f"`type` of `{name}`")}
+        assert told == {one.__struct_config__.tag: list(one.__struct_fields__) for one in get_args(union)}
 
 
 def test_the_readme_names_every_command_and_every_extra() -> None:
