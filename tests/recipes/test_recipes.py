@@ -22,12 +22,15 @@ ROOT = Path(__file__).parents[2]
 MORE_OF_THE_SAME = {
     "{type: openpose_body}": "{type: openpose_body, stages: 2}",
     "{type: openpose_hand}": "{type: openpose_hand, stages: 2}",
+    "{type: openpose_body, last_relu: false, pooling: ceil}": "{type: openpose_body, last_relu: false, pooling: ceil, stages: 2}",
     "  torchscript: body.torchscript.pt\n": "",
     "  torchscript: hand.torchscript.pt\n": "",
 }
 RECIPES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
 PIPELINES = [name for name in RECIPES if "pipeline" in yaml.safe_load((ROOT / f"recipes/{name}.yaml").read_text())]
 NETWORKS = [name for name in RECIPES if name not in PIPELINES]
+#: whose graph is another recipe's: they differ in how they are trained
+TRAINED_OTHERWISE = ("lightweight_openpose_train_1", "lightweight_openpose_train_2", "openpose_vgg19_8")
 Zoo = Callable[..., list[Any]]
 
 
@@ -58,7 +61,7 @@ def test_every_recipe_offers_every_kind_of_target_and_names_its_editors_schema(n
     assert place.find(name).read_text().startswith(f"# yaml-language-server: $schema=../docs/schema/{schema}.json\n")
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in TRAINED_OTHERWISE])
 def test_tensorrt_rtx_builds_every_precision_of_every_recipe(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
