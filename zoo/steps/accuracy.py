@@ -11,43 +11,35 @@ import msgspec
 
 from zoo.boxes import Boxes
 from zoo.context import Context
-from zoo.datasets import Dataset, overlap
 from zoo.datasets.images import Images
 from zoo.errors import StepFailed
 from zoo.journal import Journal
 from zoo.machine import describe, gpus, isa, versions
-from zoo.metrics import Metric
 from zoo.metrics.matching import NAME as MATCHES
 from zoo.pipelines import Pipeline
 from zoo.pose.skeletons import SKELETONS
 from zoo.record import canonical
 from zoo.steps import reports
+from zoo.steps.judging import Judging
 from zoo.steps.one_pass import Way, find
 from zoo.steps.part import ALONE, Part
 from zoo.steps.provenance import Provenance
-from zoo.steps.step import Run, Step
+from zoo.steps.step import Run
 
 DETECTIONS = "detections.json"
 FOUND = "found.jsonl"
 
 
-class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
+class MeasureAccuracy(Judging, frozen=True, kw_only=True, tag="accuracy"):
     """Read, prepare, run, decode every image; judge what was found."""
 
     parts: dict[str, Part]
     """Role -> network; one that is no pipeline's has the role `ALONE`."""
     pipeline: Pipeline | None = None
-    protocol: str
     protocol_title: str
-    dataset_name: str
-    dataset: Dataset
     boxes: Boxes | None = None
     """Whom a network that looks at boxes is shown."""
-    metric: Metric
     gates: dict[str, float] = {}
-    without: tuple[Dataset, ...] = ()
-    """Images of the dataset that are also in one of these are left out: the model was calibrated on them."""
-    limit: int | None = None
     skip_bad_images: bool = False
 
     def tools(self) -> tuple[str, ...]:
@@ -74,7 +66,7 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             for one in runs:
                 reports.write(cls._of(one)._rehearsed(), one.out)
             return [None] * len(runs)
-        images, left_out = first._images(runs[0].given, context)
+        images, left_out = first.images(runs[0].given, context)
         with ExitStack() as stack:
             ways = []
             for one in runs:
@@ -93,10 +85,9 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
 
     def facts(self, context: Context) -> Mapping[str, Any]:
         """The dataset's digest, the instruction sets that change arithmetic."""
-        without = [other.digest(context) for other in self._present(context)]
         arithmetic = {"isa": isa(), "gpus": gpus() if any(part.backend.gpu for part in self.parts.values()) else ()}
         boxes = {} if self.boxes is None else self.boxes.facts(self.dataset, context)
-        return {"dataset": self.dataset.digest(context), "without": without, **boxes, **arithmetic}
+        return {**self.digests(context), **boxes, **arithmetic}
 
     def verdict(self, artifact: Path) -> str:
         """The figures that are under the recipe's gates."""
@@ -118,14 +109,6 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             fingerprint="",
         )
 
-    def _images(self, given: Mapping[str, Path], context: Context) -> tuple[Images, int]:
-        """The images that count, and how many were left out."""
-        images = self.dataset.open(context, given.get("photos"))
-        if images.annotations is None:
-            raise StepFailed(f"{self.dataset_name} has no annotations", "accuracy needs a dataset with labels")
-        left_out = sorted({name for other in self._present(context) for name in overlap(self.dataset, other, context)})
-        return images.without(left_out).subset(self.limit), len(left_out)
-
     def _judge(self, run: Run, way: Way, images: Images, left_out: int) -> None:
         """Write detections.json and report.json from what stands in the journal, which need not fit into memory."""
         context, out = run.context, run.out
@@ -136,19 +119,13 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             raise StepFailed(f"none of the {len(skipped)} images could be evaluated", "leave --skip-bad-images away to see why")
         assert images.annotations is not None  # looked at when they were opened
         figures = self.metric.evaluate(images.annotations, sorted(ids), results_in(way.journal), out / MATCHES)
-        subset = self._subset(len(images), left_out)
+        data = self.data(images, left_out, context)
         report = reports.Accuracy(
             figures={name: figures.get(name) for name in self.metric.figures},
             ranked_by=self.metric.figures[0],
             title=self.protocol_title,
-            protocol=self._protocol(subset, self.boxes.said(self.dataset, run.given.get("boxes"), context) if self.boxes else None),
-            dataset=reports.Data(
-                name=self.dataset_name,
-                title=self.dataset.title or self.dataset_name,
-                digest=images.digest(context),
-                subset=subset,
-                demonstration=self.dataset.demonstration,
-            ),
+            protocol=self._protocol(data.subset, self.boxes.said(self.dataset, run.given.get("boxes"), context) if self.boxes else None),
+            dataset=data,
             images=len(ids),
             skipped=skipped,
             detections=detections,
@@ -162,14 +139,6 @@ class MeasureAccuracy(Step, frozen=True, kw_only=True, tag="accuracy"):
             digests={"compiled": run.given["compiled"].name},
         )
         reports.write(report, out)
-
-    def _present(self, context: Context) -> list[Dataset]:
-        return [other for other in self.without if not other.absent(context)]
-
-    def _subset(self, count: int, left_out: int) -> str:
-        """Which of the dataset's images were used, in words."""
-        others = f" but {left_out} that it is calibrated on" if left_out else ""
-        return f"the first {count}{' of all' + others if others else ''}" if self.limit else f"all{others}"
 
     def _protocol(self, subset: str, boxes: Any) -> dict[str, Any]:
         """All that would make the figures others; its fingerprint is the table that the row belongs to."""
