@@ -98,7 +98,7 @@ def command(
     from zoo.cli.measured import tell
     from zoo.cli.session import Session, exit_code
     from zoo.cli.settings import refuse_impossible
-    from zoo.cli.wishes import actions_for, measures, usable
+    from zoo.cli.wishes import actions_for, usable
     from zoo.engine.plan import matching
 
     session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash, licence=licence)
@@ -128,6 +128,8 @@ def command(
         instances=instances or (1,),
         streams=streams,
     )
-    outcomes = session.carry_out(actions, jobs=jobs, again=lambda action: again and measures(action), fail_fast=fail_fast, quiet=as_json)
+    outcomes = session.carry_out(
+        actions, jobs=jobs, again=lambda action: again and action.step.measures, fail_fast=fail_fast, quiet=as_json
+    )
     tell(session, recipes, targets, outcomes, as_json=as_json, publish=False, by_batch=True)
     return exit_code(list(outcomes.values()))

@@ -77,7 +77,7 @@ def command(
     """
     from zoo.cli.measured import tell
     from zoo.cli.session import Session, exit_code
-    from zoo.cli.wishes import actions_for, measures
+    from zoo.cli.wishes import actions_for
     from zoo.errors import UsageError
 
     own = bool(weights or images or limit or skip_bad_images)
@@ -100,7 +100,9 @@ def command(
         limit=limit,
         skip_bad_images=skip_bad_images,
     )
-    outcomes = session.carry_out(actions, jobs=jobs, again=lambda action: again and measures(action), fail_fast=fail_fast, quiet=as_json)
+    outcomes = session.carry_out(
+        actions, jobs=jobs, again=lambda action: again and action.step.measures, fail_fast=fail_fast, quiet=as_json
+    )
     tell(
         session,
         recipes,

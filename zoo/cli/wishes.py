@@ -22,7 +22,6 @@ from zoo.recipe.origin import of_file
 from zoo.recipe.overlaps import shared
 from zoo.sources import LocalFile, Source
 from zoo.sources.local import LocalFileEntry
-from zoo.steps.accuracy import MeasureAccuracy
 from zoo.weights import MindSporeReader, OnnxReader, OpenVinoReader, PthReader, Reader
 
 
@@ -114,11 +113,6 @@ def usable(session: Session, recipe: AnyRecipe) -> list[str]:
     """The recipe's targets whose backends are installed; with none at all the plan says what is missing."""
     parts = {name: parts_on(recipe, name, session.place.declared).values() for name in recipe.targets}
     return [name for name in recipe.targets if not any(session.lacking(part.backend) for part in parts[name])] or list(recipe.targets)
-
-
-def measures(action: Action) -> bool:
-    """Whether an action is what `--again` of `eval` and `bench` asks for: measuring, and not what has to be there before."""
-    return action.step.exclusive or isinstance(action.step, MeasureAccuracy)
 
 
 def own_file(recipe: Recipe, weights: str) -> Source:

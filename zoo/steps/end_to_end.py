@@ -54,6 +54,7 @@ class MeasureEndToEnd(Step, frozen=True, kw_only=True, tag="end_to_end"):
     system's memory. An item that takes very long is timed in the first layout only, and the report names no other."""
 
     exclusive: ClassVar[bool] = True
+    measures: ClassVar[bool] = True
 
     parts: dict[str, Part]
     """Role -> network; one that is no pipeline's has the role `ALONE`."""

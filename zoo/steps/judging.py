@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from zoo.context import Context
 from zoo.datasets import Dataset, overlap
@@ -16,6 +17,8 @@ from zoo.steps.step import Step
 
 class Judging(Step, frozen=True, kw_only=True):
     """A step that judges what is found on a dataset in one protocol."""
+
+    measures: ClassVar[bool] = True
 
     protocol: str
     dataset_name: str

@@ -20,6 +20,8 @@ class Step(Choice, frozen=True, kw_only=True):
 
     exclusive: ClassVar[bool] = False
     """Measures time, so runs alone whatever `--jobs` says."""
+    measures: ClassVar[bool] = False
+    """Finds the figures that `eval` and `bench` are asked for: `--again` runs it once more, and not what has to be there before."""
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
         """Read the artifacts in `given` (role -> folder), write the new one into the empty folder `out`."""

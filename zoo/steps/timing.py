@@ -41,6 +41,7 @@ class TimedStep(Step, frozen=True, kw_only=True):
     """Time something in a process of its own. The targets of one recipe, at one batch and size, take turns."""
 
     exclusive: ClassVar[bool] = True
+    measures: ClassVar[bool] = True
 
     batch: int = 1
 
