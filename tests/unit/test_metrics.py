@@ -1,10 +1,10 @@
 """COCO's figures, their differences, drift without annotations."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -207,7 +207,7 @@ def test_what_is_kept_of_an_evaluation_is_all_that_a_difference_needs(tmp_path: 
     files = [tmp_path / "perfect.npz", tmp_path / "found.npz"]
     one, other = (kept(truth, ids, found, file) for found, file in zip((perfect, results), files, strict=True))
     found = paired(one, other, seed=3, samples=100)
-    assert asdict(found) == CocoOks().paired_difference(truth, perfect, results, ids, seed=3, samples=100)
+    assert msgspec.structs.asdict(found) == CocoOks().paired_difference(truth, perfect, results, ids, seed=3, samples=100)
     assert (found.images, found.samples, found.seed) == (40, 100, 3)
     judge = CocoOks().judge(Truth(truth, ids, 17))
     judge.add(ids, results)
@@ -228,7 +228,7 @@ def test_images_that_only_one_was_judged_on_are_left_out(tmp_path: Path) -> None
     common = sorted({*ids[:30]} & {*fewer})
     found = paired(one, other)
     assert found.images == len(common) == 23
-    assert asdict(found) == CocoOks().paired_difference(truth, perfect, results, common)
+    assert msgspec.structs.asdict(found) == CocoOks().paired_difference(truth, perfect, results, common)
     with pytest.raises(StepFailed, match="they have none in common"):
         paired(one.within(np.array([1, 2])), other)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import StepFailed
 from zoo.metrics.matching import Matches
+from zoo.metrics.paired import Paired
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,24 +52,6 @@ def average_precision(evaluated: Evaluated, times: NDArray[np.floating]) -> floa
     return float(np.mean(read))
 
 
-@dataclass(frozen=True)
-class Paired:
-    """AP of one minus AP of another on the same images, and how sure that is."""
-
-    difference: float
-    """Of all these images."""
-    standard_error: float
-    low: float
-    """95 % of the differences of images that were drawn lie between this ..."""
-    high: float
-    """... and this."""
-    samples: int
-    """How often images were drawn."""
-    seed: int
-    images: int
-    """That both were judged on; what was found in others is left out."""
-
-
 def paired(one: Matches, other: Matches, seed: int = 0, samples: int = 200) -> Paired:
     """How far `one` is from `other`, by a paired bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993): as many
     images as there are are drawn with replacement, the same for both, `samples` times.
@@ -91,4 +74,12 @@ def paired(one: Matches, other: Matches, seed: int = 0, samples: int = 200) -> P
     differences = np.array([apart(times) for times in drawn])
     low, high = np.quantile(differences, (0.025, 0.975))
     error = float(np.std(differences, ddof=1))
-    return Paired(apart(np.ones(count)), error, float(low), float(high), samples, seed, count)
+    return Paired(
+        difference=apart(np.ones(count)),
+        standard_error=error,
+        low=float(low),
+        high=float(high),
+        samples=samples,
+        seed=seed,
+        images=count,
+    )

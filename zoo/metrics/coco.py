@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+import msgspec
 from msgspec import Meta
 
 from zoo.metrics.bootstrap import paired
@@ -70,9 +70,9 @@ class CocoOks(Choice, frozen=True, kw_only=True, tag="coco_oks"):
         samples: int = 200,
     ) -> dict[str, float]:
         """AP of `a` minus AP of `b`, COCO results both, on the same images, and how sure that is: the fields of
-        `zoo.metrics.bootstrap.Paired`."""
+        `zoo.metrics.paired.Paired`."""
         truth = Truth(annotations, image_ids, len(self.sigmas))
-        return asdict(paired(self._judged(truth, a).matches(), self._judged(truth, b).matches(), seed, samples))
+        return msgspec.structs.asdict(paired(self._judged(truth, a).matches(), self._judged(truth, b).matches(), seed, samples))
 
     def _judged(self, truth: Truth, detections: Iterable[dict[str, Any]]) -> Judge:
         judge = self.judge(truth)

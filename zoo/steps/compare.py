@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
+
+import msgspec
 
 from zoo.context import Context
 from zoo.errors import StepFailed
@@ -39,7 +40,7 @@ class Compare(Step, frozen=True, kw_only=True, tag="difference"):
         first, second = (Matches.load(given[role] / NAME) for role in ("one", "other"))
         apart = paired(first, second, self.seed, self.samples)
         report = reports.Difference(
-            **asdict(apart),
+            **msgspec.structs.asdict(apart),
             protocol=one.protocol["name"],
             fingerprint=one.fingerprint,
             against=other.protocol["name"],

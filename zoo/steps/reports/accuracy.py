@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from zoo.machine import Machine
+from zoo.metrics.paired import Paired
 from zoo.record import Choice, Record, canonical, fingerprint
 from zoo.steps.reports.base import refuse_infinite
 
@@ -67,8 +68,8 @@ class Accuracy(Choice, frozen=True, kw_only=True, tag="accuracy"):
         msgspec.structs.force_setattr(self, "fingerprint", right)
 
 
-class Difference(Choice, frozen=True, kw_only=True, tag="difference"):
-    """How far a protocol's figure is from another's on the same images, by a paired bootstrap over these images."""
+class Difference(Paired, frozen=True, kw_only=True, tag_field="type", tag="difference"):
+    """How far a protocol's figure is from another's on the same images."""
 
     format: Literal[1] = 1
     figure: str = "AP"
@@ -81,20 +82,8 @@ class Difference(Choice, frozen=True, kw_only=True, tag="difference"):
     against_title: str
     """... what it is in words."""
     dataset: Data
-    difference: float
-    """The figure of the one less that of the other."""
-    standard_error: float
-    low: float
-    """From here ..."""
-    high: float
-    """... to there reach 95 % of the differences of images that were drawn with replacement, the same for both."""
-    samples: int
-    """How often they were drawn."""
-    seed: int
-    images: int
-    """That both were judged on."""
     apart: int = 0
-    """That only one was judged on: they are left out."""
+    """Images that only one was judged on: they are left out."""
     digests: dict[str, str] = {}
 
     def __post_init__(self) -> None:
