@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any
 
-import msgspec
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
 from zoo.errors import ZooError
-from zoo.pose.fits.resize import Interpolation, warp
+from zoo.pose.fits.resize import Resampled, warp
+from zoo.pose.fits.to_size import ToSize
 from zoo.pose.geometry import Affine
-from zoo.record import Choice
 
 
-class Box(Choice, frozen=True, kw_only=True, tag="box"):
+class Box(ToSize, frozen=True, kw_only=True, tag="box"):
     """Enlarge a box about its centre, then to the shape of `width` x `height`, and bring what it holds to that size; one affine.
 
     mmpose's top-down networks and GluonCV's SimplePose: padding 1.25, bilinear, black where the box leaves the image. The
@@ -24,10 +23,8 @@ class Box(Choice, frozen=True, kw_only=True, tag="box"):
     side + width / 2.
     """
 
-    width: Annotated[int, Meta(description="width of the input in pixels", ge=1)]
-    height: Annotated[int, Meta(description="height of the input in pixels", ge=1)]
     padding: Annotated[float, Meta(description="the box's sides are made so many times longer", gt=0, le=8)] = 1.25
-    interpolation: Annotated[Interpolation, Meta(description="how pixels are resampled (OpenCV's methods)")] = "linear"
+    interpolation: Resampled = "linear"
     pad: Annotated[tuple[float, float, float], Meta(description="outside of the image: blue, green, red, 0..255 before normalisation")] = (
         0.0,
         0.0,
@@ -38,15 +35,6 @@ class Box(Choice, frozen=True, kw_only=True, tag="box"):
     def border(self) -> tuple[float, float, float]:
         """What lies outside of the image: pixel values before normalisation, BGR."""
         return self.pad
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """(height, width) of every input; None where that depends on the image."""
-        return self.height, self.width
-
-    def scaled(self, factor: float) -> Box:
-        """The same fit to `factor` times both sides."""
-        return msgspec.structs.replace(self, width=max(1, round(self.width * factor)), height=max(1, round(self.height * factor)))
 
     def affine(self, image: tuple[int, int], box: NDArray[Any] | None = None) -> Affine:
         """Where the part of an image of (width, height) pixels goes that `box` (4,) x1, y1, x2, y2 holds; None: all of it.

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from zoo.pose.fits.resize import Interpolation, resize, scaling
+from zoo.pose.fits.resize import Resampled, resize, scaling
 from zoo.pose.geometry import Affine
 from zoo.record import Choice
 
@@ -22,7 +22,7 @@ class Height(Choice, frozen=True, kw_only=True, tag="height"):
     """
 
     height: Annotated[int, Meta(description="height in pixels that the image is brought to", ge=1)] = 368
-    interpolation: Annotated[Interpolation, Meta(description="how pixels are resampled (OpenCV's methods)")] = "cubic"
+    interpolation: Resampled = "cubic"
     rounding: Annotated[
         Literal["nearest", "floor"],
         Meta(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from zoo.pose.fits.resize import Interpolation, resize, scaling
+from zoo.pose.fits.resize import Resampled, resize, scaling
+from zoo.pose.fits.to_size import ToSize
 from zoo.pose.geometry import Affine
-from zoo.record import Choice
 
 
-class Letterbox(Choice, frozen=True, kw_only=True, tag="letterbox"):
+class Letterbox(ToSize, frozen=True, kw_only=True, tag="letterbox"):
     """Resize until the image just fits into `width` x `height`, then pad to exactly that size.
 
     Detectors want it: YOLOX and RTMDet at the top left corner with 114, the YOLOs since v5 in the middle with 114; Vastai's
@@ -21,9 +20,7 @@ class Letterbox(Choice, frozen=True, kw_only=True, tag="letterbox"):
     whole pixels.
     """
 
-    width: Annotated[int, Meta(description="width of the input in pixels", ge=1)]
-    height: Annotated[int, Meta(description="height of the input in pixels", ge=1)]
-    interpolation: Annotated[Interpolation, Meta(description="how pixels are resampled (OpenCV's methods)")] = "linear"
+    interpolation: Resampled = "linear"
     place: Annotated[
         Literal["center", "corner"], Meta(description="where the image lies in the input: in its middle, or at the top left corner")
     ] = "center"
@@ -37,15 +34,6 @@ class Letterbox(Choice, frozen=True, kw_only=True, tag="letterbox"):
     def border(self) -> tuple[float, float, float]:
         """What fills the input outside of the image: pixel values before normalisation, BGR."""
         return self.pad
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """(height, width) of every input; None where that depends on the image."""
-        return self.height, self.width
-
-    def scaled(self, factor: float) -> Letterbox:
-        """The same fit to `factor` times both sides."""
-        return msgspec.structs.replace(self, width=max(1, round(self.width * factor)), height=max(1, round(self.height * factor)))
 
     def affine(self, image: tuple[int, int]) -> Affine:
         """Where an image of (width, height) pixels goes."""

