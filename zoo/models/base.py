@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from zoo.models.state import load_state
+from zoo.pose.skeletons import SKELETONS
 from zoo.record import Choice
 
 
@@ -28,8 +29,8 @@ class Architecture(Choice, frozen=True, kw_only=True):
 
     @property
     def keypoints(self) -> int:
-        """How many keypoints a pose has."""
-        raise NotImplementedError
+        """How many keypoints a pose has: those of its skeleton."""
+        return len(SKELETONS[self.skeleton].keypoints)
 
     @property
     def outputs(self) -> dict[str, int]:

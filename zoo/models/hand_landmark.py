@@ -24,11 +24,6 @@ class HandLandmark(Architecture, frozen=True, tag="hand_landmark"):
         return 224, 224
 
     @property
-    def keypoints(self) -> int:
-        """How many keypoints a pose has."""
-        return 21
-
-    @property
     def outputs(self) -> dict[str, int]:
         """Name -> channels, in the order of the module's outputs, each (N, channels).
 

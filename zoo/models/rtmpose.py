@@ -33,11 +33,6 @@ class RtmPose(Architecture, frozen=True, tag="rtmpose"):
         return self.input_size
 
     @property
-    def keypoints(self) -> int:
-        """How many keypoints a pose has."""
-        return 17
-
-    @property
     def outputs(self) -> dict[str, int]:
         """Name -> channels, in the order of the module's outputs: (N, 17, 2 W) and (N, 17, 2 H), two bins for each pixel."""
         return {"simcc_x": self.keypoints, "simcc_y": self.keypoints}
