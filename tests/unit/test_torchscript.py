@@ -21,6 +21,7 @@ from zoo.steps.export import Export, ExportOnnx, load
 from zoo.steps.images import Views
 from zoo.steps.parity import Gate, MeasureParity
 from zoo.steps.provenance import Provenance
+from zoo.steps.torchscript import WriteTorchScript
 
 torch = pytest.importorskip("torch")
 
@@ -32,22 +33,29 @@ ROOT = Path(__file__).parents[2]
 def export(root: Path, out: Path) -> None:
     step = ExportOnnx(
         model=MODEL,
-        export=Export(shape=(1, 3, 64, 64), torchscript=NAME),
+        export=Export(shape=(1, 3, 64, 64)),
         preprocess=Preprocess(fit=Stretch(width=64, height=48), mean=(128, 128, 128), std=(256, 256, 256)),
     )
     step.run({"weights": root / "weights"}, out, Context(root=root, cache=root / "cache"))
 
 
+def traced(root: Path, out: Path) -> None:
+    given = {"weights": root / "weights", "exported": root / "exported"}
+    WriteTorchScript(model=MODEL, shape=(1, 3, 64, 64), name=NAME).run(given, out, Context(root=root, cache=root / "cache"))
+
+
 @pytest.fixture(scope="module")
 def _exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `weights` (seeded) and `exported`."""
+    """A folder with `weights` (seeded), `exported` and `torchscript`."""
     root = tmp_path_factory.mktemp("torchscript")
     (root / "weights").mkdir()
     (root / "exported").mkdir()
+    (root / "torchscript").mkdir()
     Provenance(source="seeded", files={}, licence="nobody's", use="any", rehearsal=True).write(root / "weights")
     for seed in range(2):
         picture(root / "pictures" / f"{seed}.png", seed)
     export(root, root / "exported")
+    traced(root, root / "torchscript")
     return root
 
 
@@ -71,7 +79,7 @@ def parity(root: Path) -> MeasureParity:
         images=2,
     )
     (root / "report").mkdir()
-    given = {"weights": root / "weights", "exported": root / "exported", "model": root / "exported"}
+    given = {"weights": root / "weights", "exported": root / "exported", "torchscript": root / "torchscript", "model": root / "exported"}
     step.run(given, root / "report", Context(root=root, cache=root / "cache"))
     return step
 
@@ -93,7 +101,7 @@ def replaced(path: Path, changed: Any) -> None:
 
 
 def test_it_takes_any_batch_and_size_and_says_what_it_is(exported: Path) -> None:
-    path = exported / "exported" / NAME
+    path = exported / "torchscript" / NAME
     data = np.random.default_rng(0).standard_normal((3, 3, 40, 72)).astype(np.float32)
     with Torch(module(exported), tuple(MODEL.outputs)) as ours, Torch.from_torchscript(path, tuple(MODEL.outputs)) as theirs:
         expected, found = ours({"data": data}), theirs({"data": data})
@@ -105,11 +113,11 @@ def test_it_takes_any_batch_and_size_and_says_what_it_is(exported: Path) -> None
 
 
 def test_it_has_the_same_bytes_in_every_process_whatever_was_traced_before(exported: Path) -> None:
-    path, again = exported / "exported" / NAME, exported / "again"
+    path, again = exported / "torchscript" / NAME, exported / "again"
     again.mkdir()
     torchscript.write(module(exported), (1, 3, 64, 64), again / NAME, said(path))
-    export(exported, again)
-    assert {file.suffix for file in again.iterdir()} == {".json", ".onnx", ".pt"}, "nothing half-made is left"
+    traced(exported, again)
+    assert [file.name for file in again.iterdir()] == [NAME], "nothing half-made is left"
     assert (again / NAME).read_bytes() == path.read_bytes()
     assert str(ROOT).encode() not in path.read_bytes(), "where the code lay is nobody's business"
 
@@ -128,7 +136,7 @@ def test_a_file_of_other_weights_fails_parity(exported: Path) -> None:
     other = module(exported)
     with torch.no_grad():
         other.initial_stage.pafs[1][0].weight *= 1.01
-    replaced(exported / "exported" / NAME, other)
+    replaced(exported / "torchscript" / NAME, other)
     verdict = parity(exported).verdict(exported / "report")
     assert "TorchScript" in verdict and "pafs" in verdict
 
@@ -138,13 +146,13 @@ def test_a_file_that_is_fixed_to_its_example_fails_parity(exported: Path) -> Non
         def forward(self, data: Any) -> Any:
             return tuple(torch.zeros(1, channels, 8, 8) for channels in MODEL.outputs.values())
 
-    replaced(exported / "exported" / NAME, Fixed())
+    replaced(exported / "torchscript" / NAME, Fixed())
     with pytest.raises(StepFailed, match=r"TorchScript: .* has the shape"):
         parity(exported)
 
 
 def test_a_file_that_is_none_is_named(exported: Path) -> None:
-    path = exported / "exported" / NAME
+    path = exported / "torchscript" / NAME
     whole = path.read_bytes()
     path.unlink()
     path.write_bytes(whole[: len(whole) // 2])

@@ -65,12 +65,12 @@ def _without(session: Session, target: str, compiled: Outcome) -> str:
 def copy_models(outcomes: Mapping[str, Outcome], folder: str) -> None:
     """Copy every compiled model to folder/RECIPE/TARGET, and TorchScript to folder/RECIPE."""
     for id, outcome in outcomes.items():
-        if id.endswith("/export") and outcome.artifact:
+        if id.endswith("/torchscript") and outcome.artifact:
             for path in sorted(outcome.artifact.path.glob("*.pt")):
                 target = Path(folder) / Path(id).parent / path.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-                click.echo(f"copied {id.removesuffix('/export')}'s TorchScript to {target}", err=True)
+                click.echo(f"copied {id.removesuffix('/torchscript')}'s TorchScript to {target}", err=True)
         if id.endswith("/compile") and outcome.artifact:
             target = Path(folder) / Path(id).parent
             shutil.rmtree(target, ignore_errors=True)

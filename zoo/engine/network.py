@@ -1,7 +1,7 @@
 """The plan of one network: from a recipe to the actions that make and measure its models, as a story.
 
-fetch -> export -> edit -> parity            once a recipe
-  -> [edit] -> [fp16 | int8] -> compile      once a target
+fetch -> export [-> torchscript] -> edit -> parity      once a recipe
+  -> [edit] -> [fp16 | int8] -> compile                 once a target
   -> parity, accuracy [-> difference], end_to_end, latency
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+
+import msgspec
 
 from zoo.boxes import Boxes, DetectorBoxes
 from zoo.context import Context
@@ -38,6 +40,7 @@ from zoo.steps.latency import MeasureLatency
 from zoo.steps.parity import Gate, MeasureParity
 from zoo.steps.part import ALONE, Part
 from zoo.steps.step import Step
+from zoo.steps.torchscript import WriteTorchScript
 
 PARITY_IMAGES = 3
 TIMED_IMAGES = 32  # at most, on the whole way
@@ -50,6 +53,7 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
     weights = fetch(story, recipe, wish)
     exported = story.add(Action(f"{recipe.name}/export", export(recipe), {"weights": weights}))
     model = story.add(Action(f"{recipe.name}/edit", EditOnnx(edits=recipe.edits), {"model": exported}))
+    traced = torchscript(story, recipe, weights, exported)
     views = parity_views(recipe, workspace, context, wish)
     seen = shown(story, views, context, wish) if views else {}
     if views:
@@ -61,7 +65,7 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
             images=PARITY_IMAGES,
             renamed=renamed(recipe.edits),
         )
-        story.add(Action(f"{recipe.name}/parity", step, {"weights": weights, "exported": exported, "model": model, **seen}))
+        story.add(Action(f"{recipe.name}/parity", step, {"weights": weights, "exported": exported, "model": model, **traced, **seen}))
 
     for name in names:
         target, options = workspace.targets[name], recipe.targets[name] or TargetOptions()
@@ -106,7 +110,17 @@ def export(recipe: Recipe) -> Step:
     """What makes the ONNX file: an export of the PyTorch module, or the published file itself."""
     if isinstance(recipe.model, OnnxGraph):
         return AdoptOnnx(model=recipe.model, export=recipe.export, preprocess=recipe.preprocess)
-    return ExportOnnx(model=recipe.model, export=recipe.export, preprocess=recipe.preprocess)
+    # what else is written of the network changes nothing about the ONNX file
+    return ExportOnnx(model=recipe.model, export=msgspec.structs.replace(recipe.export, torchscript=""), preprocess=recipe.preprocess)
+
+
+def torchscript(story: Plan, recipe: Recipe, weights: str, exported: str) -> dict[str, str]:
+    """The network as TorchScript too, where that is wanted."""
+    name = recipe.export.torchscript
+    if not name or isinstance(recipe.model, OnnxGraph):
+        return {}
+    step = WriteTorchScript(model=recipe.model, shape=recipe.export.shape, name=name)
+    return {"torchscript": story.add(Action(f"{recipe.name}/torchscript", step, {"weights": weights, "exported": exported}))}
 
 
 def build(story: Plan, recipe: Recipe, name: str, model: str, context: Context, wish: Wish) -> str:

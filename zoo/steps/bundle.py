@@ -51,7 +51,7 @@ class Bundle:
 
         graph = checked(self.graph)
         del graph.metadata_props[:]
-        for key, value in self.said().items():
+        for key, value in _said(self.preprocess, self.provenance).items():
             graph.metadata_props.add(key=key, value=value)
         onnx.save(graph, out / MODEL)
         write_bytes(out / PREPROCESS, canonical(self.preprocess) + b"\n")
@@ -59,9 +59,14 @@ class Bundle:
             write_text(out / VDSP, vdsp_writer.text(self.preprocess))
         self.provenance.write(out)
 
-    def said(self) -> dict[str, str]:
-        """What a model's own file says about it: the two records, as JSON."""
-        return {"zoo.preprocess": canonical(self.preprocess).decode(), "zoo.weights": canonical(self.provenance).decode()}
+
+def said(folder: Path) -> dict[str, str]:
+    """What the model in the artifact `folder` says about itself in its own file: the two records, as JSON."""
+    return _said(preprocess(folder), Provenance.read(folder))
+
+
+def _said(preprocess: Preprocess, provenance: Provenance) -> dict[str, str]:
+    return {"zoo.preprocess": canonical(preprocess).decode(), "zoo.weights": canonical(provenance).decode()}
 
 
 def preprocess(folder: Path) -> Preprocess:

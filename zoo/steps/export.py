@@ -1,4 +1,4 @@
-"""Weights and an architecture become files that explain themselves: ONNX, and TorchScript where it is wanted."""
+"""Weights and an architecture become an ONNX file that explains itself."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import Meta
 
 from zoo.context import Context
-from zoo.measure.isolated import run_isolated
 from zoo.models.base import Architecture
 from zoo.optional import require
 from zoo.pose.preprocess import Preprocess
 from zoo.record import Record
-from zoo.steps import torchscript
 from zoo.steps.bundle import Bundle
 from zoo.steps.provenance import Provenance
 from zoo.steps.step import Step
@@ -47,7 +45,7 @@ class Export(Record, frozen=True, kw_only=True):
 
 
 class ExportOnnx(Step, frozen=True, kw_only=True, tag="export"):
-    """Build the module, load the weights strictly, write `model.onnx` with its records beside it, and TorchScript."""
+    """Build the module, load the weights strictly, write `model.onnx` with its records beside it."""
 
     model: Architecture
     export: Export
@@ -58,7 +56,7 @@ class ExportOnnx(Step, frozen=True, kw_only=True, tag="export"):
         return ("torch", "onnx")
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `weights`; writes model.onnx, its records, and the TorchScript file that `export` names."""
+        """Reads `weights`; writes model.onnx and its records."""
         module, provenance = load(self.model, given["weights"], context)
         context.report("exporting")
         torch = require("torch")
@@ -82,18 +80,7 @@ class ExportOnnx(Step, frozen=True, kw_only=True, tag="export"):
         graph = onnx.load(path)
         path.unlink()
         graph.ir_version = self.export.ir
-        bundle = Bundle(graph, self.preprocess, provenance)
-        bundle.write(out)
-        if self.export.torchscript:
-            context.report("tracing")
-            # from a process of its own, so that its bytes do not depend on what was exported before
-            run_isolated(trace, self.model, given["weights"], self.export, out, bundle.said(), context=context)
-
-
-def trace(model: Architecture, weights: Path, export: Export, out: Path, said: Mapping[str, str], context: Context) -> None:
-    """Write the TorchScript file."""
-    module, _ = load(model, weights, context)
-    torchscript.write(module, export.shape, out / export.torchscript, said)
+        Bundle(graph, self.preprocess, provenance).write(out)
 
 
 def load(model: Architecture, folder: Path, context: Context) -> tuple[torch.nn.Module, Provenance]:

@@ -66,7 +66,7 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
 
     model: Model | None = None
     torchscript: str = ""
-    """The name of the TorchScript file beside the exported ONNX file."""
+    """The name of the TorchScript file; empty where there is none."""
     backend: Backend | None = None
     gate: Gate
     views: Views
@@ -80,7 +80,8 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
         return ("onnxruntime", "opencv-python-headless", "polygraphy", *runtime)
 
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
-        """Reads `weights`, `exported`, `model` or `model`, `compiled` (and `photos`, `boxes`); writes report.json."""
+        """Reads `weights`, `exported`, `model` (and `torchscript`) or `model`, `compiled`, and `photos`, `boxes` where images or boxes
+        are made; writes report.json."""
         from polygraphy.comparator import Comparator
 
         from zoo.backends.polygraphy import PolygraphyRunner
@@ -138,7 +139,8 @@ class MeasureParity(Step, frozen=True, kw_only=True, tag="parity"):
             module = load(self.model, given["weights"], context)[0]
             stages = [Stage("PyTorch", partial(Torch, module, outputs), exported)]
             if self.torchscript:
-                stages.append(Stage("TorchScript", partial(Torch.from_torchscript, exported / self.torchscript, outputs), exported))
+                traced = given["torchscript"] / self.torchscript
+                stages.append(Stage("TorchScript", partial(Torch.from_torchscript, traced, outputs), exported))
             return (*stages, onnx("exported ONNX", exported), onnx("edited ONNX", given["model"]))
         if self.backend is None:
             raise AssertionError("parity of nothing")

@@ -7,7 +7,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zoo.context import Context
+from zoo.measure.isolated import run_isolated
+from zoo.models.base import Architecture
 from zoo.optional import require
+from zoo.steps.bundle import said
+from zoo.steps.export import load
+from zoo.steps.step import Step
+
+
+class WriteTorchScript(Step, frozen=True, kw_only=True, tag="torchscript"):
+    """Trace the module with its weights; the file says of itself what the exported ONNX file does."""
+
+    model: Architecture
+    shape: tuple[int, int, int, int]
+    """The example input: batch, channels, height, width."""
+    name: str
+    """Of the file."""
+
+    def tools(self) -> tuple[str, ...]:
+        """The distributions whose versions change the outcome."""
+        return ("torch",)
+
+    def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
+        """Reads `weights` and `exported` (its records); writes the file."""
+        context.report("tracing")
+        # from a process of its own, so that its bytes do not depend on what was traced before
+        run_isolated(trace, self.model, given["weights"], self.shape, out / self.name, said(given["exported"]), context=context)
+
+
+def trace(model: Architecture, weights: Path, shape: tuple[int, ...], path: Path, said: Mapping[str, str], context: Context) -> None:
+    """Write the file."""
+    module, _ = load(model, weights, context)
+    write(module, shape, path, said)
 
 
 def write(module: Any, shape: tuple[int, ...], path: Path, said: Mapping[str, str]) -> None:
