@@ -18,8 +18,8 @@ from zoo.datasets import Folder
 from zoo.engine.action import Action
 from zoo.engine.execute import Outcome
 from zoo.engine.joint import parts_on
-from zoo.engine.network import shapes
 from zoo.engine.plan import plan
+from zoo.engine.use import shapes
 from zoo.engine.wish import Wish
 from zoo.errors import StepFailed, UsageError
 from zoo.measure import windows

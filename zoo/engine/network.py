@@ -15,14 +15,13 @@ import msgspec
 from zoo.boxes import Boxes, DetectorBoxes
 from zoo.context import Context
 from zoo.datasets import Dataset
-from zoo.edits import Edit, Rename
 from zoo.engine.action import Action
-from zoo.engine.use import Way, here, judged_in, judged_on, left_out, limit_of, part, timed_at, timings
+from zoo.engine.use import Way, gate, here, judged_in, judged_on, left_out, limit_of, part, renamed, shapes, timed_at, timings
 from zoo.engine.wish import Plan, Wish
 from zoo.models import OnnxGraph
 from zoo.pipelines import Pipeline
 from zoo.pose.fits.box import Box
-from zoo.recipe.model import Calibration, Protocol, Recipe, Target, TargetOptions, Workspace
+from zoo.recipe.model import Calibration, Protocol, Recipe, TargetOptions, Workspace
 from zoo.record import fingerprint
 from zoo.steps.accuracy import MeasureAccuracy
 from zoo.steps.adopt import AdoptOnnx
@@ -37,7 +36,7 @@ from zoo.steps.fp16 import Fp16
 from zoo.steps.images import Views
 from zoo.steps.int8 import Int8
 from zoo.steps.latency import MeasureLatency
-from zoo.steps.parity import Gate, MeasureParity
+from zoo.steps.parity import MeasureParity
 from zoo.steps.part import ALONE, Part
 from zoo.steps.step import Step
 from zoo.steps.torchscript import WriteTorchScript
@@ -148,37 +147,6 @@ def build(story: Plan, recipe: Recipe, name: str, model: str, context: Context, 
         backend=target.backend, precision=target.precision, device=target.device, shapes=shapes(recipe, options, wish.batches)
     )
     return story.add(Action(f"{recipe.name}/{name}/compile", step_compile, {"model": model}))
-
-
-def shapes(
-    recipe: Recipe, options: TargetOptions, batches: Sequence[int] = ()
-) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
-    """Least, usual and greatest shape of the input: where nothing may change all three are one. `batches` have room in it."""
-    batch, channels, height, width = recipe.export.shape
-    batch = options.batch or batch
-    height, width = options.shape or (height, width)
-    low, usual, high = [batch, channels, height, width], (batch, channels, height, width), [batch, channels, height, width]
-    stride = recipe.model.stride
-    for axis, key, fixed in ((0, "batch", options.batch), (2, "height", options.shape), (3, "width", options.shape)):
-        if key in recipe.export.dynamic and not fixed:
-            # a profile that spans what photographs ask for: a quarter to four times the usual side
-            most = max((recipe.greatest_batch, *batches))
-            low[axis], high[axis] = (1, most) if axis == 0 else (max(stride, usual[axis] // 4 // stride * stride), usual[axis] * 4)
-    return {recipe.export.input: (tuple(low), usual, tuple(high))}
-
-
-def renamed(edits: Sequence[Edit]) -> dict[str, str]:
-    """New name -> old name of the tensors that `edits` rename."""
-    names: dict[str, str] = {}
-    for edit in edits:
-        if isinstance(edit, Rename):
-            names |= {new: names.pop(old, old) for old, new in edit.names.items()}
-    return names
-
-
-def gate(workspace: Workspace, target: Target, options: TargetOptions) -> Gate:
-    """The recipe's own gate, or the workspace's for that precision."""
-    return options.parity or getattr(workspace.gates, target.precision) or Gate()
 
 
 def parity_views(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> Views | None:

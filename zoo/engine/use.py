@@ -1,4 +1,5 @@
-"""How a recipe's network is used: in which protocols, on which images, at which batches. Questions to a recipe; nothing is planned here."""
+"""How a recipe's network is used: in which protocols, on which images, at which batches and shapes, within which gates. Questions to a
+recipe; nothing is planned here."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from typing import NamedTuple
 from zoo.boxes import Boxes
 from zoo.context import Context
 from zoo.datasets import Dataset
+from zoo.edits import Edit, Rename
 from zoo.edits.fold_preprocess import left_outside
 from zoo.engine.wish import Wish
 from zoo.recipe.model import Evaluation, Protocol, Recipe, Target, TargetOptions, Workspace
+from zoo.steps.parity import Gate
 from zoo.steps.part import Part
 
 
@@ -88,3 +91,34 @@ def timings(usual: str, batches: Iterable[int]) -> dict[str, int]:
     """Id -> batch of a target's timings: `usual` is the first, and below it, by their batch, are the others."""
     first, *others = dict.fromkeys(batches)
     return {usual: first, **{f"{usual}/{batch}": batch for batch in others}}
+
+
+def shapes(
+    recipe: Recipe, options: TargetOptions, batches: Sequence[int] = ()
+) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+    """Least, usual and greatest shape of the input: where nothing may change all three are one. `batches` have room in it."""
+    batch, channels, height, width = recipe.export.shape
+    batch = options.batch or batch
+    height, width = options.shape or (height, width)
+    low, usual, high = [batch, channels, height, width], (batch, channels, height, width), [batch, channels, height, width]
+    stride = recipe.model.stride
+    for axis, key, fixed in ((0, "batch", options.batch), (2, "height", options.shape), (3, "width", options.shape)):
+        if key in recipe.export.dynamic and not fixed:
+            # a profile that spans what photographs ask for: a quarter to four times the usual side
+            most = max((recipe.greatest_batch, *batches))
+            low[axis], high[axis] = (1, most) if axis == 0 else (max(stride, usual[axis] // 4 // stride * stride), usual[axis] * 4)
+    return {recipe.export.input: (tuple(low), usual, tuple(high))}
+
+
+def renamed(edits: Sequence[Edit]) -> dict[str, str]:
+    """New name -> old name of the tensors that `edits` rename."""
+    names: dict[str, str] = {}
+    for edit in edits:
+        if isinstance(edit, Rename):
+            names |= {new: names.pop(old, old) for old, new in edit.names.items()}
+    return names
+
+
+def gate(workspace: Workspace, target: Target, options: TargetOptions) -> Gate:
+    """The recipe's own gate, or the workspace's for that precision."""
+    return options.parity or getattr(workspace.gates, target.precision) or Gate()
