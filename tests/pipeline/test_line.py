@@ -466,6 +466,24 @@ def test_a_protocol_is_held_against_another_and_the_leaderboard_shows_by_how_muc
     assert again.code == 0 and made(again) == [] and result(line) == row
 
 
+def test_beside_a_recipe_that_is_trained_stands_what_perfect_targets_would_give(line: Small, zoo: Zoo) -> None:
+    train = "train: {dataset: coco_train2017, epochs: 1, batch: 1, optimizer: {type: adam, lr: 0.001}}\n"
+    line.recipe((ONE, TARGETS), ("benchmark:", f"{train}benchmark:"))
+    before = result(line)
+    found = zoo("eval", "tiny", "-t", "onnxruntime-fp32", "-t", "openvino-fp32")
+    assert found.code == 0, found.err
+    assert made(found) == ["tiny/ceiling/coco_val2017/original"], "one for all targets, and nothing else is known no more"
+    for target in ("onnxruntime-fp32", "openvino-fp32"):
+        (told,) = result(line, target)["ceilings"]
+        assert (told["protocol"], told["dataset"]) == ("original", before["accuracy"][0]["dataset"])
+    for text in (found.out, (line.root / "LEADERBOARD.md").read_text()):
+        assert "AP of perfect targets" in text and "Ceiling: what the decoder makes of perfect targets" in text
+    assert zoo("board", "--check", "--current", "tiny").code == 1, "the other targets were measured before it was trained"
+    line.recipe((ONE, TARGETS), ("benchmark:", train.replace("epochs: 1", "epochs: 1, targets: {sigma: 5}") + "benchmark:"))
+    told_of = states(zoo, "tiny")
+    assert {id for id, state in told_of.items() if state != "known"} == {"tiny/ceiling/coco_val2017/original"}
+
+
 def test_steps_at_once_give_the_same(line: Small, zoo: Zoo) -> None:
     before = {target: result(line, target) for target in ("onnxruntime-int8", "openvino-fp32")}
     shutil.rmtree(".zoo")

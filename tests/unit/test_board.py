@@ -26,7 +26,20 @@ from zoo.measure.latency import Timing
 from zoo.measure.roof import Peak, Roof
 from zoo.measure.throughput import Throughput
 from zoo.metrics import Metric
-from zoo.steps.reports import Accuracy, Comparison, Data, Difference, EndToEnd, Failure, Latency, Parity, Published, Shortfall, Stage
+from zoo.steps.reports import (
+    Accuracy,
+    Ceiling,
+    Comparison,
+    Data,
+    Difference,
+    EndToEnd,
+    Failure,
+    Latency,
+    Parity,
+    Published,
+    Shortfall,
+    Stage,
+)
 
 MACHINE = Machine(cpu="A CPU", architecture="x86_64", isa=("avx2", "avx512_vnni"), cores=2, threads=2, memory_bytes=8 << 30, os="Linux 6")
 ORIGINAL = {"name": "original", "fit": {"type": "height", "height": 368}, "flip": False, "scales": [1.0]}
@@ -487,6 +500,50 @@ def test_rows_that_are_held_against_several_protocols_have_a_heading_for_all() -
 def test_a_difference_of_what_the_row_does_not_hold_is_not_shown(changes: dict[str, Any]) -> None:
     (row,) = rows([result(**{"accuracy": (accuracy(protocol=LAZY),), "differences": (difference(),), **changes})])
     assert row.difference is None
+
+
+def ceiling(**changes: Any) -> Ceiling:
+    fields: dict[str, Any] = {
+        "figures": {"AP": 0.5712, "AP50": 0.6, "APM": None},
+        "protocol": "original",
+        "dataset": MINI,
+        "targets": {"stride": 8, "sigma": 7.0},
+        "detections": 300,
+    }
+    return Ceiling(**(fields | changes))
+
+
+def test_a_ceiling_stands_in_the_table_of_its_protocol_and_images_with_what_was_reached_of_it() -> None:
+    both = (accuracy(), accuracy(0.9, LAZY, title="lazy"))
+    trained, given = result(accuracy=both, ceilings=(ceiling(),)), result("beta", accuracy=(accuracy(0.5),))
+    lazy, original = sorted(tables(rows([trained, given])), key=lambda table: "ceiling" in table.columns)
+    assert not {"ceiling", "of_ceiling"} & set(lazy.columns) and not any("Ceiling" in line for line in lazy.lines)
+    place = original.columns.index("ceiling")
+    assert original.columns[place + 1] == "of_ceiling"
+    assert original.header()[place : place + 2] == ["ceiling: AP of perfect targets", "AP / ceiling"]
+    assert [original.cells(row)[place : place + 2] for row in original.rows] == [["–", "–"], [".5712", "78 %"]]
+    assert "Ceiling: what the decoder makes of perfect targets of all annotated people (sigma 7; stride 8)." in original.lines
+    assert to_json([original])[0]["rows"][1]["cells"]["of_ceiling"] == pytest.approx(0.4467 / 0.5712)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ceilings": ()},
+        {"ceilings": (ceiling(protocol="another"),)},
+        {"ceilings": (ceiling(dataset=msgspec.structs.replace(MINI, digest="of other images")),)},
+        {"weights": Weights(title="", licence="", rehearsal=True)},
+        {"accuracy": (Failure(word="failed", message=""),)},
+    ],
+)
+def test_without_a_ceiling_of_just_this_the_columns_are_left_away(changes: dict[str, Any]) -> None:
+    table = only(result(**{"ceilings": (ceiling(),), **changes}))
+    assert not {"ceiling", "of_ceiling"} & set(table.columns)
+
+
+def test_of_a_ceiling_of_nothing_nothing_is_reached() -> None:
+    table = only(result(accuracy=(accuracy(0.0),), ceilings=(ceiling(figures={"AP": 0.0}),)))
+    assert cells(table, "ceiling") == [".0000"] and "of_ceiling" not in table.columns
 
 
 def test_every_table_shows_the_whole_way_of_its_own_protocol() -> None:

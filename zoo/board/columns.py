@@ -113,6 +113,10 @@ def _no_whole_way(row: Row) -> str:
     return row.why_no_accuracy or (row.end_to_end.word if isinstance(row.end_to_end, Failure) else NOTHING)
 
 
+def _of_ceiling(row: Row) -> Value:
+    return row.best / row.highest if row.best is not None and row.highest else None
+
+
 def _computed_in(row: Row) -> Value:
     return row.result.computed_in or None
 
@@ -163,6 +167,8 @@ COLUMNS: dict[str, Column] = {
     "computed_in": Column("computed in", _computed_in, align="left"),
     **FIGURES,
     "difference": Interval("AP against another protocol", lambda row: row.difference.difference if row.difference else None, signed),
+    "ceiling": Column("ceiling: AP of perfect targets", lambda row: row.highest, figure),
+    "of_ceiling": Column("AP / ceiling", _of_ceiling, percent),
     WHY: Column("accuracy", lambda row: None, otherwise=_no_accuracy),
     "network": _speed(
         "images/s, network alone, one call after another", lambda latency: None if latency.stages else _images_per_second(latency)

@@ -37,6 +37,8 @@ FOOTNOTES = """\
   overlap of boxes (IoU). What others head "IOU@0.5" is OKS AP50.
 * **AP against** another protocol is the difference between two ways of judging one model on the same images. Where its interval
   holds zero, so many images cannot tell the two apart.
+* **ceiling** is the AP of a network that says exactly what training asks of it: the decoder is given perfect targets of all people
+  who are annotated on the same images. It is told beside networks that are trained here.
 * PCK is the share of the keypoints that lie within a threshold of the truth, AUC the same averaged over thresholds; the protocol
   says which, and what they are parts of. EPE is the mean distance to the truth in pixels, of the keypoints that were found: less is
   better, but only where the share that was **not found** is small.

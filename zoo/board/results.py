@@ -10,7 +10,7 @@ import msgspec
 from zoo.errors import ZooError
 from zoo.machine import Machine
 from zoo.record import Record
-from zoo.steps.reports import Accuracy, Difference, EndToEnd, Failure, Latency, Parity, Published, pretty
+from zoo.steps.reports import Accuracy, Ceiling, Difference, EndToEnd, Failure, Latency, Parity, Published, pretty
 
 FORMAT = 1
 
@@ -51,6 +51,8 @@ class Result(Record, frozen=True, kw_only=True):
     accuracy: tuple[Accuracy | Failure, ...] = ()
     differences: tuple[Difference, ...] = ()
     """Between accuracies of its own protocols."""
+    ceilings: tuple[Ceiling, ...] = ()
+    """Of a recipe that says how it is trained: what perfect targets would give in its protocols."""
     latency: Latency | Failure | None = None
     batches: tuple[Latency | Failure, ...] = ()
     """The same at further batches."""

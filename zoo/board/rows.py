@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from zoo.board.results import Result
 from zoo.record import canonical
-from zoo.steps.reports import Accuracy, Data, Difference, EndToEnd, Failure, Latency, Parity
+from zoo.steps.reports import Accuracy, Ceiling, Data, Difference, EndToEnd, Failure, Latency, Parity
 
 
 class Key(NamedTuple):
@@ -70,6 +70,19 @@ class Row:
             return None
         here = self.accuracy.dataset, self.accuracy.fingerprint
         return next((one for one in self.result.differences if (one.dataset, one.fingerprint) == here), None)
+
+    @property
+    def ceiling(self) -> Ceiling | None:
+        """What perfect targets would give in this table's protocol on the same images, where that is known."""
+        if self.rehearsal or not isinstance(self.accuracy, Accuracy):
+            return None
+        here = self.accuracy.dataset, self.accuracy.protocol.get("name")
+        return next((one for one in self.result.ceilings if (one.dataset, one.protocol) == here), None)
+
+    @property
+    def highest(self) -> float | None:
+        """The ceiling of the figure that it is ranked by."""
+        return self.ceiling.figures.get(self.accuracy.ranked_by) if self.ceiling and isinstance(self.accuracy, Accuracy) else None
 
     @property
     def best(self) -> float | None:

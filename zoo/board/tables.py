@@ -10,7 +10,7 @@ from typing import Any
 from zoo.board.columns import COLUMNS, FIGURES, WHY, Column, number, pick
 from zoo.board.rows import Key, Row, dataset_of
 from zoo.machine import Machine
-from zoo.steps.reports import Accuracy, Difference, EndToEnd, Failure, Latency
+from zoo.steps.reports import Accuracy, Ceiling, Difference, EndToEnd, Failure, Latency
 
 TASKS = {
     "body_pose": "Body pose",
@@ -53,8 +53,8 @@ def tables(rows: Iterable[Row], columns: Iterable[str] = ()) -> list[Table]:
     """One table for each key, those with an accuracy first; `rows` as `zoo.board.rows.rows` gives them.
 
     columns: which of COLUMNS, in order; none: all. The machine is shown wherever a table has rows of more than one. Left out are
-    figures that no row's metric gives, and notes, whole ways, throughputs and differences where no row has any; a table without any
-    figures has one column instead that says why. Raises UsageError for a column that does not exist."""
+    figures that no row's metric gives, and notes, whole ways, throughputs, differences and ceilings where no row has any; a table
+    without any figures has one column instead that says why. Raises UsageError for a column that does not exist."""
     chosen = pick(columns)
     groups = [(key, tuple(group)) for key, group in groupby(rows, key=lambda row: row.key)]
     groups.sort(key=lambda item: (item[0].task, not item[0].dataset, _demonstration(item[1]), item[0]))
@@ -103,7 +103,7 @@ def _shown(chosen: Iterable[str], group: Sequence[Row]) -> list[str]:
     held = {name for row in group if isinstance(row.accuracy, Accuracy) for name in row.accuracy.figures}
     silent = FIGURES.keys() - held
     silent |= {WHY} if held else set()
-    optional = ("note", "whole", "throughput", "difference", "kept")
+    optional = ("note", "whole", "throughput", "difference", "ceiling", "of_ceiling", "kept")
     silent |= {name for name in optional if all(COLUMNS[name].value(row) is None for row in group)}
     names = chosen if held else [WHY if name in FIGURES else name for name in chosen]
     return [name for name in dict.fromkeys(names) if name not in silent]
@@ -141,6 +141,7 @@ def _lines(group: tuple[Row, ...]) -> list[str]:
         if measured[0].ranked_by != "AP":
             found.append(f"Ranked by {measured[0].ranked_by}.")
     found += [_against(row.difference) for row in group if row.difference]
+    found += [_ceiling(row.ceiling) for row in group if row.ceiling]
     found += machines(group, [row.latency for row in group if row.latency])
     found += [*_bound(group), *_ways(group), *_turns(group)]
     for row in group:
@@ -155,6 +156,11 @@ def _against(difference: Difference) -> str:
         f" {_count(difference.images, 'image')}; in brackets the 95 % interval, by a paired bootstrap over the images"
         f" ({_count(difference.samples, 'sample')}, seed {difference.seed})."
     )
+
+
+def _ceiling(ceiling: Ceiling) -> str:
+    """What a ceiling is, for below the table."""
+    return f"Ceiling: what the decoder makes of perfect targets of all annotated people ({words(ceiling.targets)})."
 
 
 def machines(group: Sequence[Row], timed: Sequence[Latency]) -> list[str]:

@@ -28,6 +28,8 @@ SHOWN = (
     "computed_in",
     *FIGURES,
     "difference",
+    "ceiling",
+    "of_ceiling",
     "network",
     "end_to_end",
     "kept",

@@ -68,6 +68,7 @@ def result_of(
             if isinstance(found, reports.Accuracy | reports.Failure):
                 accuracy.append(found)
     differences = [report(outcome, outcomes) for id, outcome in own.items() if id.startswith(f"{prefix}/difference/")]
+    ceilings = [report(outcome, outcomes) for id, outcome in own.items() if id.startswith(f"{recipe.name}/ceiling/")]
     usual = f"{prefix}/{'whole' if isinstance(recipe, Composite) else 'latency'}"
     latency = report(outcomes.get(usual), outcomes) or reason
     batches = [report(outcome, outcomes) for id, outcome in own.items() if id.startswith(f"{usual}/")]
@@ -97,6 +98,7 @@ def result_of(
         parity=parity,
         accuracy=tuple(accuracy) or ((why or reason,) if asked else ()),
         differences=tuple(found for found in differences if isinstance(found, reports.Difference)),
+        ceilings=tuple(found for found in ceilings if isinstance(found, reports.Ceiling)),
         latency=latency if isinstance(latency, reports.Latency | reports.Failure) else None,
         batches=tuple(found for found in batches if isinstance(found, reports.Latency | reports.Failure)),
         end_to_end=tuple(timed),

@@ -3,6 +3,7 @@
 fetch -> export [-> torchscript] -> edit -> parity      once a recipe
   -> [edit] -> [fp16 | int8] -> compile                 once a target
   -> parity, accuracy [-> difference], end_to_end, latency
+ceiling                                                 once a recipe that is trained
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from zoo.record import fingerprint
 from zoo.steps.accuracy import MeasureAccuracy
 from zoo.steps.adopt import AdoptOnnx
 from zoo.steps.boxes import FindBoxes
+from zoo.steps.ceiling import MeasureCeiling, Oracle
 from zoo.steps.compare import Compare
 from zoo.steps.compile import Compile
 from zoo.steps.edit import EditOnnx
@@ -84,6 +86,7 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
         ways = [Way(one, {ALONE: part(recipe, target, one)}, one.boxes) for one in judged_in(recipe, target, options)]
         for way in ways if wish.accuracy else ():
             measure_accuracy(story, owner, way.protocol, way.parts, compiled, context, wish, without=without, boxes=way.boxes)
+            measure_ceiling(story, recipe, way, context, wish, without=without)
         compare(story, owner, [way.protocol for way in ways])
         if wish.end_to_end:
             measure_end_to_end(story, owner, ways, compiled, context, wish, without=without)
@@ -224,6 +227,24 @@ def measure_accuracy(
         )
         seen = {**story.photos(dataset), **found_boxes(story, boxes, dataset, context, wish, limit_of(wish, without))}
         story.add(Action(f"{owner}/accuracy/{name}/{protocol.protocol}", step, {"compiled": compiled, **seen}))
+
+
+def measure_ceiling(story: Plan, recipe: Recipe, way: Way, context: Context, wish: Wish, *, without: tuple[Dataset, ...]) -> None:
+    """What perfect targets would give in a protocol of a recipe that is trained: no network is asked, so all targets share it."""
+    oracle = Oracle.of(way.parts[ALONE], recipe.train.targets) if recipe.train else None
+    if oracle is None:
+        return
+    for name, dataset in judged_on(way.protocol, way.boxes, story.workspace, context, wish).items():
+        step = MeasureCeiling(
+            oracle=oracle,
+            protocol=way.protocol.protocol,
+            dataset_name=name,
+            dataset=dataset,
+            metric=way.protocol.metric,
+            without=without,
+            limit=wish.limit,
+        )
+        story.add(Action(f"{recipe.name}/ceiling/{name}/{way.protocol.protocol}", step, story.photos(dataset)))
 
 
 def compare(story: Plan, owner: str, protocols: Iterable[Protocol]) -> None:

@@ -40,7 +40,7 @@ def declared(recipe: AnyRecipe, place: Place, context: Context, code: Code) -> d
     rows = {}
     for target in recipe.targets:
         name, chain = f"{recipe.name}/{target}", parities(recipe, target)
-        own = {id: digest for id, digest in digests.items() if id.startswith(f"{name}/") or id in chain}
+        own = {id: digest for id, digest in digests.items() if id.startswith((f"{name}/", f"{recipe.name}/ceiling/")) or id in chain}
         rows[name] = fingerprint({"said": said, **own})
     return rows
 

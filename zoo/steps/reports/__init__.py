@@ -1,4 +1,4 @@
-"""What measuring steps write: Parity, Accuracy, Difference, Latency, EndToEnd, and Failure where a cell could not be measured.
+"""What measuring steps write: Parity, Accuracy, Difference, Ceiling, Latency, EndToEnd, and Failure where a cell could not be measured.
 
 Each is one JSON file and holds what its figures depend on. JSON knows neither nan nor infinity, so a
 figure that does not exist is None, and a report that is given one of those refuses to be made.
@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from zoo.files import write_bytes
-from zoo.steps.reports.accuracy import Accuracy, Data, Difference, Shortfall
+from zoo.steps.reports.accuracy import Accuracy, Ceiling, Data, Difference, Shortfall
 from zoo.steps.reports.base import Failure, Published, pretty
 from zoo.steps.reports.parity import Comparison, Parity, chain, of_part
 from zoo.steps.reports.timing import EndToEnd, Latency, Stage, Tried
@@ -17,6 +17,7 @@ from zoo.steps.reports.timing import EndToEnd, Latency, Stage, Tried
 __all__ = [
     "NAME",
     "Accuracy",
+    "Ceiling",
     "Comparison",
     "Data",
     "Difference",
@@ -40,7 +41,7 @@ __all__ = [
 NAME = "report.json"
 
 
-Report = Parity | Accuracy | Difference | Latency | EndToEnd | Failure
+Report = Parity | Accuracy | Difference | Ceiling | Latency | EndToEnd | Failure
 
 
 def write(report: Report, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an evaluation found, and how far it is from another on the same images."""
+"""What an evaluation found, how far it is from another on the same images, and what it could find at most."""
 
 from __future__ import annotations
 
@@ -88,3 +88,20 @@ class Difference(Paired, frozen=True, kw_only=True, tag_field="type", tag="diffe
 
     def __post_init__(self) -> None:
         refuse_infinite(self, "difference")
+
+
+class Ceiling(Choice, frozen=True, kw_only=True, tag="ceiling"):
+    """What a protocol's decoder makes of perfect targets: the figures of a network that says exactly what it is trained to say."""
+
+    format: Literal[1] = 1
+    figures: dict[str, float | None]
+    """The metric's own, as those of the accuracies beside which it stands."""
+    protocol: str
+    """The name of the protocol."""
+    dataset: Data
+    targets: dict[str, Any]
+    """How they are drawn."""
+    detections: int
+
+    def __post_init__(self) -> None:
+        refuse_infinite(self, "ceiling")
