@@ -57,7 +57,7 @@ def tables(rows: Iterable[Row], columns: Iterable[str] = ()) -> list[Table]:
     without any figures has one column instead that says why. Raises UsageError for a column that does not exist."""
     chosen = pick(columns)
     groups = [(key, tuple(group)) for key, group in groupby(rows, key=lambda row: row.key)]
-    groups.sort(key=lambda item: (item[0].task, not item[0].dataset, _demonstration(item[1]), item[0]))
+    groups.sort(key=lambda item: (item[0].task, not item[0].dataset, _apart(item[1]), item[0]))
     return [_table(key, group, chosen) for key, group in groups]
 
 
@@ -124,6 +124,8 @@ def _heading(key: Key, group: tuple[Row, ...]) -> str:
         return f"{task}, without an accuracy"
     images = max(row.accuracy.images for row in group if isinstance(row.accuracy, Accuracy))
     protocol = next(row.accuracy.title for row in group if isinstance(row.accuracy, Accuracy))
+    if dataset.drawn:
+        return f"{task}: {dataset.title}, drawn figures and not photographs ({protocol})"
     if dataset.demonstration:
         return f"{task}: {dataset.title}, demonstration on {_count(images, 'image')} ({protocol})"
     return f"{task}: {dataset.title} ({protocol})"
@@ -298,9 +300,10 @@ def machine_words(machine: Machine, device: str) -> str:
     return ", ".join([*parts, machine.os])
 
 
-def _demonstration(group: tuple[Row, ...]) -> bool:
+def _apart(group: tuple[Row, ...]) -> int:
+    """What comes after the tables of real data: demonstrations, then drawn figures."""
     dataset = dataset_of(group)
-    return dataset is not None and dataset.demonstration
+    return 0 if dataset is None else 2 if dataset.drawn else int(dataset.demonstration)
 
 
 def _count(number: int, noun: str) -> str:

@@ -67,16 +67,17 @@ def command(form: Literal["vamc", "vdsp"], name: str, target: str | None, save: 
 
 
 def _built(session: Session, recipe: Recipe, target: str) -> tuple[Path | None, Path | None]:
-    """The target's ONNX file before any precision, and the fetched images of its calibration, where the store has them."""
+    """The target's ONNX file before any precision, and the images of its calibration that an action makes, where the store has them."""
     from zoo.engine.code import Code
     from zoo.engine.execute import stored
     from zoo.engine.plan import plan
-    from zoo.engine.wish import Wish
+    from zoo.engine.wish import Plan, Wish
 
     code = Code(session.store.cache)
     found = stored(plan(recipe, session.place, session.context, Wish(targets=(target,))), session.store, session.context, code)
     code.save()
     options = recipe.targets[target]
     edited = found.get(f"{recipe.name}/{target}/edit" if options and options.edits else f"{recipe.name}/edit")
-    images = found.get(f"photos/{recipe.calibration.dataset}/fetch") if recipe.calibration else None
+    made = Plan(session.place).photos(session.place.declared.datasets[recipe.calibration.dataset]) if recipe.calibration else {}
+    images = found.get(made["photos"]) if made else None
     return edited[1].path / "model.onnx" if edited else None, images[1].path if images else None

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from msgspec import Meta
@@ -157,6 +157,9 @@ def _bad(sample: Sample, what: str, remedy: str) -> BadImage:
 class DatasetBase(Choice, frozen=True, kw_only=True):
     """What every dataset declares, and what it can be asked."""
 
+    drawn: ClassVar[bool] = False
+    """Whether its people are drawn figures: what is found in them is compared with nothing else."""
+
     title: Annotated[str, Meta(description="The heading of its table on the leaderboard; the dataset's own name where empty")] = ""
     licence: Annotated[str, Meta(description="The licence of the images and of the annotations")] = ""
     demonstration: Annotated[bool, Meta(description="Too small to compare models with: its table says so")] = False
@@ -166,7 +169,7 @@ class DatasetBase(Choice, frozen=True, kw_only=True):
         raise NotImplementedError
 
     def open(self, context: Context, fetched: Path | None = None) -> Images:
-        """The images. `fetched` is the folder of a dataset whose images an action has fetched.
+        """The images. `fetched` is the folder of a dataset whose images an action has made: fetched, or drawn.
 
         Raises StepFailed (with the text of `absent`), or `BadAnnotations`."""
         raise NotImplementedError
@@ -174,6 +177,10 @@ class DatasetBase(Choice, frozen=True, kw_only=True):
     def digests(self, context: Context) -> dict[str, str]:
         """name -> sha256 of every image that lies here."""
         return {name: digest for name, digest in self.open(context).digests(context).items() if digest != ABSENT}
+
+    def said(self) -> dict[str, Any]:
+        """What of it belongs to the protocol of a figure, beside its name and its images; empty where they say it all."""
+        return {}
 
     def digest(self, context: Context) -> str:
         """What enters the key of an action that reads the dataset, beside what that action is given; "absent" where it is not here."""

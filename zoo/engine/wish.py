@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from zoo.datasets import Dataset, Photos
+from zoo.datasets import Dataset, Photos, StickPeople
 from zoo.engine.action import Action
 from zoo.recipe.model import Recipe, Workspace
 from zoo.recipe.workspace import Place
 from zoo.sources import Source
 from zoo.steps.fetch import FetchPhotos
+from zoo.steps.render import RenderPeople
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,14 @@ class Plan:
         return self.detectors[name]
 
     def photos(self, dataset: Dataset) -> dict[str, str]:
-        """What an action reads beside its model where the images are fetched like weights."""
-        if not isinstance(dataset, Photos):
-            return {}
+        """What an action reads beside its model where another action makes the images: fetches them like weights, or draws them."""
         owner = f"photos/{self.named(dataset)}"
-        return {"photos": self.add(Action(f"{owner}/fetch", FetchPhotos(owner=owner, sources=dataset.sources)))}
+        if isinstance(dataset, Photos):
+            return {"photos": self.add(Action(f"{owner}/fetch", FetchPhotos(owner=owner, sources=dataset.sources)))}
+        if isinstance(dataset, StickPeople):
+            step = RenderPeople(scenes=dataset.scenes, seed=dataset.seed, drawing=dataset.drawing, version=dataset.version)
+            return {"photos": self.add(Action(f"{owner}/render", step))}
+        return {}
 
     def named(self, dataset: Dataset) -> str:
         """What zoo.yaml calls a dataset; "own" for one that the user has named."""

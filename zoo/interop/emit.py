@@ -13,7 +13,7 @@ import yaml
 
 from zoo.calibrators import Calibrator, Entropy, MinMax, Percentile
 from zoo.context import Context
-from zoo.datasets import Photos
+from zoo.datasets import Made
 from zoo.edits import Rename
 from zoo.edits.fold_preprocess import left_outside
 from zoo.errors import StepFailed, UsageError
@@ -64,9 +64,9 @@ def vamc_yaml(
 ) -> str:
     """The build YAML that makes of vamc what `target` is: the same input, precision and calibration.
 
-    `model`: the ONNX file before any precision, all edits done, where it has been built; `photos`: the fetched images, where the
-    calibration's are fetched. What vamc has no word for stands in comments. Raises Unsayable; UsageError where vamc builds
-    no such precision, or the graph is needed and not there.
+    `model`: the ONNX file before any precision, all edits done, where it has been built; `photos`: the folder of the
+    calibration's images, where an action makes them. What vamc has no word for stands in comments. Raises Unsayable; UsageError
+    where vamc builds no such precision, or the graph is needed and not there.
     """
     options = recipe.targets[target] or TargetOptions()
     precision = workspace.targets[target].precision
@@ -96,8 +96,8 @@ def vamc_yaml(
     if model is None:
         notes.append(f"checkpoint: `zoo build {recipe.name} --target {target}` makes the ONNX file, and then its path stands there")
     if calibration:
-        if isinstance(workspace.datasets[calibration.dataset], Photos) and photos is None:
-            notes.append(f"path: the images of {calibration.dataset} have not been fetched, and then their folder stands there")
+        if isinstance(workspace.datasets[calibration.dataset], Made) and photos is None:
+            notes.append(f"path: the images of {calibration.dataset} are not made yet, and then their folder stands there")
         if precision == "int8":
             skipped = _skipped(recipe, target, options.keep, model)
             said["backend"]["quantize"] = {
@@ -142,7 +142,7 @@ def _unsaid(calibration: Calibration) -> list[str]:
 def _images(calibration: Calibration, workspace: Workspace, context: Context, photos: Path | None) -> dict[str, Any]:
     """Where the images lie, and how many are taken. Where they are not here: as the workspace declares them."""
     dataset = workspace.datasets[calibration.dataset]
-    if isinstance(dataset, Photos):
+    if isinstance(dataset, Made):
         folder = str(photos or calibration.dataset)
     else:
         try:
@@ -150,7 +150,7 @@ def _images(calibration: Calibration, workspace: Workspace, context: Context, ph
         except StepFailed:
             folder = dataset.images
     suffixes: Counter[str] = Counter()
-    if not dataset.absent(context) and (photos or not isinstance(dataset, Photos)):
+    if not dataset.absent(context) and (photos or not isinstance(dataset, Made)):
         suffixes.update(sample.path.suffix.lstrip(".") for sample in dataset.open(context, photos).samples)
     suffix = suffixes.most_common(1)[0][0] if suffixes else "jpg"
     return {"path": folder, "sampler": {"suffix": suffix, "get_data_num": calibration.images}}

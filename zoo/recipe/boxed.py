@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from zoo.boxes import AnnotatedBoxes, Boxes, DetectionFile
-from zoo.datasets import Coco, Photos
+from zoo.datasets import Coco, Photos, StickPeople
 from zoo.pipelines.crops import Mirroring
 from zoo.pose.decoders import Decoder
 from zoo.pose.fits.box import Box
@@ -110,4 +110,4 @@ def _source(path: Path, of_boxes: bool, boxes: Boxes | None, datasets: tuple[str
 
 
 def _annotated(dataset: object) -> bool:
-    return isinstance(dataset, Coco) or (isinstance(dataset, Photos) and dataset.annotations is not None)
+    return isinstance(dataset, Coco | StickPeople) or (isinstance(dataset, Photos) and dataset.annotations is not None)

@@ -151,6 +151,7 @@ class MeasureAccuracy(Judging, frozen=True, kw_only=True, tag="accuracy"):
             "metric": msgspec.to_builtins(self.metric),
             **({"evaluator": f"{evaluator} {versions([evaluator])[evaluator]}"} if evaluator else {}),
             "subset": subset,
+            **({"images": said} if (said := self.dataset.said()) else {}),
         }
 
     def _own_boxes(self) -> str:

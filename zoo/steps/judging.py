@@ -44,6 +44,7 @@ class Judging(Step, frozen=True, kw_only=True):
             digest=images.digest(context),
             subset=self._subset(len(images), left_out),
             demonstration=self.dataset.demonstration,
+            drawn=self.dataset.drawn,
         )
 
     def digests(self, context: Context) -> dict[str, str | list[str]]:

@@ -23,6 +23,8 @@ class Data(Record, frozen=True, kw_only=True):
     """Which of its images, in words."""
     demonstration: bool = False
     """Too small to compare models with: its table says so."""
+    drawn: bool = False
+    """Its people are drawn figures: its table says so."""
 
 
 class Shortfall(Record, frozen=True, kw_only=True):
