@@ -287,6 +287,15 @@ def test_a_demonstration_is_headed_as_one_and_comes_after_real_data() -> None:
     assert built[1].heading == "Body pose: Three photos, demonstration on 3 images (original evaluation)"
 
 
+def test_drawn_figures_are_headed_as_such_and_come_last() -> None:
+    drawn = Data(name="aa", title="Stick people", digest="00", drawn=True)
+    photos = Data(name="photos", title="Three photos", digest="00", demonstration=True)
+    several = tuple(accuracy(0.8, dataset=data) for data in (drawn, photos, MINI))
+    headings = [table.heading for table in tables(rows([result(accuracy=several)]))]
+    assert headings[0] == "Body pose: COCO mini (original evaluation)" and "demonstration" in headings[1]
+    assert headings[2] == "Body pose: Stick people, drawn figures and not photographs (original evaluation)"
+
+
 def test_published_figures_always_name_their_protocol() -> None:
     figures = (
         Published(metric="AP", value=0.428, protocol="full val2017, Open Model Zoo protocol", source="OMZ"),

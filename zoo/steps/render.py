@@ -13,7 +13,7 @@ from zoo.datasets.stick_people import ANNOTATIONS, scene_name
 from zoo.errors import StepFailed
 from zoo.files import write_bytes
 from zoo.journal import Journal
-from zoo.pose.stick_people.coco import CATEGORY, annotations
+from zoo.pose.stick_people.coco import CATEGORY, coco_annotations
 from zoo.pose.stick_people.drawing import Drawing
 from zoo.pose.stick_people.scene import draw
 from zoo.steps.step import Step
@@ -46,20 +46,20 @@ class RenderPeople(Step, frozen=True, kw_only=True, tag="render_people"):
                     scene = draw(self.seed, number, self.drawing)
                     image = encoded(scene.image)
                     (partial / scene_name(number)).write_bytes(image)
-                    journal.add(number, [len(image), annotations(scene, number)])
+                    journal.add(number, [len(image), coco_annotations(scene, number)])
             found = dict(journal)
         height, width = self.drawing.size
         people: list[dict[str, Any]] = []
         for number in range(1, self.scenes + 1):
             (partial / scene_name(number)).rename(out / scene_name(number))
-            people += ({"id": len(people) + place, **one} for place, one in enumerate(found[number][1], 1))
+            people += found[number][1]
         document = {
             "info": {"description": "drawn figures, not photographs", "version": str(self.version), "seed": self.seed},
             "licenses": [],
             "images": [
                 {"id": number, "file_name": scene_name(number), "height": height, "width": width} for number in range(1, self.scenes + 1)
             ],
-            "annotations": people,
+            "annotations": [{"id": id, **one} for id, one in enumerate(people, 1)],
             "categories": [CATEGORY],
         }
         write_bytes(out / ANNOTATIONS, msgspec.json.encode(document))

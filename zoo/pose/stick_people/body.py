@@ -69,7 +69,8 @@ class Body:
     build: Build
 
     def __getitem__(self, name: str) -> Points:
-        return self.points[AT[name]]
+        point: Points = self.points[AT[name]]
+        return point
 
 
 def place(pose: Pose, build: Build) -> Body:
@@ -84,10 +85,10 @@ def place(pose: Pose, build: Build) -> Body:
     size = build.head
     for name, offset in (
         ("nose", _at(0, -0.14, 0.92)),
-        ("left_eye", _at(0.36, 0.12, 0.76)),
-        ("right_eye", _at(-0.36, 0.12, 0.76)),
-        ("left_ear", _at(0.8, -0.04, -0.06)),
-        ("right_ear", _at(-0.8, -0.04, -0.06)),
+        ("left_eye", _at(0.36, 0.12, 0.72)),
+        ("right_eye", _at(-0.36, 0.12, 0.72)),
+        ("left_ear", _at(0.76, -0.04, -0.05)),
+        ("right_ear", _at(-0.76, -0.04, -0.05)),
         ("mouth", _at(0, -0.5, 0.78)),
     ):
         at[name] = head + look @ (offset * size)

@@ -29,7 +29,7 @@ class Outfit:
     skin: Colour
     hair: Colour
     top: Colour
-    print: Colour
+    accent: Colour
     """The top's second colour: of its pattern, and of what stands on the chest."""
     bottom: Colour
     shoes: Colour
@@ -55,7 +55,7 @@ def draw_outfit(dice: Dice, behind: Colour) -> Outfit:
         skin=tuple(min(255.0, value * dice.real(0.95, 1.06)) for value in skin),  # type: ignore[arg-type]  # three
         hair=dice.pick([hair for hair in HAIRS if apart(hair, skin) > 70]),
         top=top,
-        print=_cloth(dice, (top,), 110),
+        accent=_cloth(dice, (top,), 110),
         bottom=bottom,
         shoes=_cloth(dice, (bottom,), 50),
         pack=_cloth(dice, (top,), 90),
@@ -92,9 +92,9 @@ def _cloth(dice: Dice, others: tuple[Colour, ...], least: float) -> Colour:
     return max(tried)[1]
 
 
-def pattern_mask(pattern: Pattern, rows: int, columns: int, period: float) -> NDArray[np.bool_]:
-    """(rows, columns) or what broadcasts to it: True where the second colour stands. `period` in pixels."""
-    down, across = np.arange(rows)[:, None] / max(period, 4.0), np.arange(columns)[None] / max(period, 4.0)
+def pattern_mask(pattern: Pattern, size: tuple[int, int], period: float) -> NDArray[np.bool_]:
+    """`size`, rows and columns, or what broadcasts to it: True where the second colour stands. `period` in pixels."""
+    down, across = np.arange(size[0])[:, None] / max(period, 4.0), np.arange(size[1])[None] / max(period, 4.0)
     if pattern == "hoops":
         return down % 1 < 0.42
     if pattern == "stripes":

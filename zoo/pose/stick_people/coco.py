@@ -25,7 +25,7 @@ CATEGORY: Mapping[str, Any] = {
 }
 
 
-def annotations(scene: Scene, image_id: int) -> list[dict[str, Any]]:
+def coco_annotations(scene: Scene, image_id: int) -> list[dict[str, Any]]:
     """The annotations of a scene, without their ids: one for everybody of whom a pixel is seen, then the crowd's."""
     found = []
     for number, person in enumerate(scene.people, 1):

@@ -58,7 +58,7 @@ def _trunk(body: Body, outfit: Outfit, light: float) -> Layers:
     rounds += [(body["left_hip"], 0.046 * stout), (body["right_hip"], 0.046 * stout), (body["hips"], 0.06 * stout)]
     middle = (body["hips"] + body["chest"]) / 2
     lit = _oval(middle + _by(0.035 * light * (0.4 + abs(front)), -0.05), 0.022 + 0.025 * abs(front), 0.13)
-    yield 0.0, Shape(_hull(rounds), BODY, outfit.top, outfit.print, light=lit)
+    yield 0.0, Shape(_hull(rounds), BODY, outfit.top, outfit.accent, light=lit)
     yield -0.004, Shape(_limb(body["neck"] + (body["head"] - body["neck"]) * 0.4, body["neck"], 0.03, 0.036 * stout), BODY, outfit.skin)
     if outfit.legs == "skirt":
         hem = [(body[f"{side}_hip"] * 0.35 + body[f"{side}_knee"] * 0.65, 0.062) for side in ("left", "right")]
@@ -88,14 +88,14 @@ def _front(body: Body, outfit: Outfit, front: float) -> Layers:
     if outfit.chest != "nothing":
         yield 0.004, Shape(v, BODY, outfit.skin, edge="none")
     if outfit.chest == "badge":
-        yield 0.005, Shape(_oval(body["chest"] + ahead, 0.045 * front, 0.034), BODY, outfit.print, edge="none")
+        yield 0.005, Shape(_oval(body["chest"] + ahead, 0.045 * front, 0.034), BODY, outfit.accent, edge="none")
     if outfit.chest == "buttons":
         top, low = collar + down * 0.06 + ahead * 0.5, body["hips"] + ahead
-        yield 0.005, Shape(_limb(top, low, 0.007, 0.007), BODY, _shade(outfit.print, 0.9), edge="none")
+        yield 0.005, Shape(_limb(top, low, 0.007, 0.007), BODY, _shade(outfit.accent, 0.9), edge="none")
     if outfit.chest == "open":  # a jacket, and what is below it
         top, low = collar + ahead * 0.5, body["hips"] + ahead
         strip = np.stack([top - side * 0.02, top + side * 0.02, low + side * 0.045, low - side * 0.045])
-        yield 0.003, Shape(strip, BODY, outfit.print, edge="none")
+        yield 0.003, Shape(strip, BODY, outfit.accent, edge="none")
 
 
 def _arm(body: Body, outfit: Outfit, side: str, light: float) -> Layers:
@@ -106,7 +106,7 @@ def _arm(body: Body, outfit: Outfit, side: str, light: float) -> Layers:
     # what hangs straight down is before the trunk, from whichever side it is seen
     upper, fore = (at[0] + at[1]) / 2 + 0.035, (at[1] + at[2]) / 2 + 0.036
     far = _far(upper)
-    cloth, second, skin = _shade(outfit.top, far), _shade(outfit.print, far), _shade(outfit.skin, far)
+    cloth, second, skin = _shade(outfit.top, far), _shade(outfit.accent, far), _shade(outfit.skin, far)
     sleeve = 1.12 if outfit.sleeves != "none" else 1.0
     wide, narrow, thin = 0.036 * stout, 0.029 * stout, 0.022 * stout
     if outfit.sleeves == "short":
@@ -264,7 +264,8 @@ def _limb(a: Points, b: Points, ra: float, rb: float) -> Points:
 def _oval(middle: Points, rx: float, ry: float, lean: float = 0.0) -> Points:
     """(20, 2)"""
     c, s = cos(lean), sin(lean)
-    return middle + (_CIRCLE * [rx, ry]) @ np.array([[c, s], [-s, c]])
+    points: Points = middle + _CIRCLE @ np.array([[rx * c, rx * s], [-ry * s, ry * c]])
+    return points
 
 
 def _hull(rounds: list[tuple[Points, float]]) -> Points:

@@ -64,7 +64,8 @@ def paint(body: Body, outfit: Outfit, height: float, light: float, phase: tuple[
     layers = shapes(body, outfit, light)
     outlines = np.concatenate([shape.outline for shape in layers])
     low, high = outlines.min(axis=0), outlines.max(axis=0)
-    scale = height / (high[1] - low[1])
+    # the dark edge lies half outside
+    scale = (height - 1.5) / (high[1] - low[1])
     # small ones are painted larger, so that their faces are more than a stain
     finer = 4 if height < 64 else 3 if height < 110 else 2
     offset = np.array(phase) + 1.5 - low * scale
@@ -72,8 +73,8 @@ def paint(body: Body, outfit: Outfit, height: float, light: float, phase: tuple[
     labels, palette, parts = _labelled(layers, (rows * finer, width * finer), scale, offset, finer)
     large = labels
     if outfit.pattern != "plain":
-        second = pattern_mask(outfit.pattern, *labels.shape, outfit.period * scale * finer)
-        large = labels | (second.astype(np.uint8) << 7)
+        second = pattern_mask(outfit.pattern, (rows * finer, width * finer), outfit.period * scale * finer)
+        large = labels | second.astype(np.uint8) * np.uint8(_PATTERN)
     # the four bytes of a colour and its opacity are looked up as one number
     fine = palette.view(np.uint32)[:, 0][large].view(np.uint8).reshape(*labels.shape, 4)
     painted = cv2.resize(fine, (width, rows), interpolation=cv2.INTER_AREA)

@@ -193,7 +193,8 @@ def _shadowed(image: NDArray[np.float32], placed: list[tuple[Figure, int, int]])
         feet = figure.keypoints[15:17, 0]
         middle, wide = (int(x + feet.mean()), y + rows - 3), (int(np.ptp(feet) / 2 + rows * 0.09), max(1, int(rows * 0.03)))
         cv2.ellipse(shadow, middle, wide, 0, 0, 360, 0.42, -1)
-    return image * (1 - cv2.blur(shadow, (7, 7)))[..., None]
+    shaded: NDArray[np.float32] = image * (1 - cv2.blur(shadow, (7, 7)))[..., None]
+    return shaded
 
 
 def _photographed(dice: Dice, image: NDArray[np.float32]) -> NDArray[np.uint8]:
