@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -319,6 +320,15 @@ def test_training_reads_a_written_mask_of_the_images_size_and_draws_the_others(t
     for image in (2, 3, 4, 5, 6):
         np.testing.assert_array_equal(by_id[image], expected(file, image))
     assert not by_id[3].any() and by_id[2].any()
+
+
+def test_masks_go_to_the_processes_that_read_examples_without_the_file_that_they_were_read_from(tmp_path: Path) -> None:
+    file = tree(tmp_path, 60, pictures=False)
+    rewrite(file, lambda content: content.update(info="x" * 10**6))
+    images = annotated(tmp_path / "val2017", file)
+    sent = pickle.dumps(Masks(POOR, images))
+    assert len(sent) < 100_000
+    np.testing.assert_array_equal(pickle.loads(sent).mask_of(images.samples[0], HEIGHT, WIDTH), expected(file, 1))
 
 
 def test_masks_of_another_rule_or_of_other_annotations_are_not_read(place: Path, zoo: Zoo) -> None:
