@@ -17,6 +17,7 @@ from tiny_training import Fakes, Tiny, job, norms, task
 
 from zoo.context import Context, Progress
 from zoo.errors import Cancelled, StepFailed, UsageError
+from zoo.models import OpenPoseHand
 from zoo.training import checkpoint
 from zoo.training.fit import FixedScaler, Job, fit
 from zoo.training.history import Epoch
@@ -165,7 +166,7 @@ def test_parts_of_a_batch_are_as_good_as_the_whole(tmp_path: Path, context: Cont
 def test_two_processes_learn_what_one_does(tmp_path: Path, context: Context) -> None:
     alone = job(tmp_path / "alone", task(), validate=norms)
     fit(alone, context=context)
-    two = train(Tiny(), alone.task, Fakes(), folder=tmp_path / "two", context=context, devices=2, validate=norms)
+    two = train(Tiny(), task(accumulate=2), Fakes(), folder=tmp_path / "two", context=context, devices=2, validate=norms)
     assert two is not None
     one = msgspec.convert(left(alone)["history"], list[Epoch])
     assert [epoch.loss for epoch in one] == pytest.approx([epoch.loss for epoch in two.history], rel=1e-4)
@@ -235,6 +236,11 @@ def test_an_example_that_cannot_be_read_is_told_as_it_is(tmp_path: Path, context
     with pytest.raises(StepFailed) as caught:
         fit(job(tmp_path / "run", wanted, examples=Fakes(at=(1, index), what="raise")), context=context)
     assert (caught.value.message, caught.value.hint) == (f"{index:03d}.jpg cannot be read", "take another")
+
+
+def test_a_network_without_stages_is_refused(tmp_path: Path, context: Context) -> None:
+    with pytest.raises(StepFailed, match="OpenPoseHand cannot be trained"):
+        fit(replace(job(tmp_path, task()), model=OpenPoseHand(stages=1)), context=context)
 
 
 def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path: Path, context: Context) -> None:

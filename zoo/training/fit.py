@@ -123,6 +123,11 @@ class Fit:
         torch.backends.cudnn.benchmark = True  # every batch has the same shape
         torch.manual_seed(self.task.seed)
         self.network: nn.Module = job.model.module()
+        if not hasattr(self.network, "stages"):
+            raise StepFailed(
+                f"{type(job.model).__name__} cannot be trained: its network does not give the maps of its stages",
+                "heatmaps and PAFs are what is learnt: openpose_body and lightweight_openpose have them",
+            )
         self.network.load_state_dict({**self.network.state_dict(), **{key: torch.as_tensor(value) for key, value in job.initial.items()}})
         self.network.train()
         groups = parameter_groups(self.network, self.task.optimizer, self.task.multipliers)
