@@ -12,11 +12,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 from zoo.errors import Cancelled, StepFailed
 
 T = TypeVar("T")
+Accelerator = Literal["auto", "cpu", "gpu"]
+"""What training computes on; auto: GPUs where there are any."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,23 @@ def _alone() -> bool:
 
 
 @dataclass(frozen=True)
+class Training:
+    """That networks may be trained, how that is carried out, and who looks at them meanwhile: none of it changes what is learnt."""
+
+    devices: int = 1
+    """Devices of this machine that share each batch."""
+    nodes: int = 1
+    """Machines with as many each, where `torchrun` has started this program on all of them."""
+    accelerator: Accelerator = "auto"
+    checkpoint: int = 500
+    """Steps between two checkpoints; there is one after each epoch as well."""
+    validate: Callable[[Any, int, Context], dict[str, float]] | None = None
+    """(module in evaluation, epoch from 1 on, context) -> figures. It can be pickled: it is called in another process."""
+    every: int = 1
+    """Epochs between two of these."""
+
+
+@dataclass(frozen=True)
 class Context:
     """Where things lie and who listens."""
 
@@ -58,6 +77,8 @@ class Context:
     """A folder of the action's own for what it has done so far: it outlives a run that was stopped, and goes when the action is done."""
     listener: Callable[[Progress], None] = _silent
     cancelled: threading.Event = field(default_factory=threading.Event)
+    training: Training | None = None
+    """None: what has not been trained yet is not trained now either."""
     turn: Callable[[], bool] = _alone
     """Lets others who are timed have the machine for a while, and says whether anybody had it."""
 

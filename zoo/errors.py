@@ -91,6 +91,10 @@ class WeightsUnreachable(StepFailed):
     """No source of a recipe's weights could be reached."""
 
 
+class NotTrained(StepFailed):
+    """Weights that `zoo train` makes have not been made."""
+
+
 class HashMismatch(StepFailed):
     """A file's bytes are not those that were declared or pinned."""
 

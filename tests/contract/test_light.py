@@ -23,6 +23,7 @@ DERIVED = {
     "zoo.models.nets.lightweight_openpose",
     "zoo.models.nets.openpose",
     "zoo.models.nets.openpose_mobilenet",
+    "zoo.models.nets.openpose_small",
     "zoo.models.nets.rtmpose",
     "zoo.pose.decoders.lazy_compiled",
     "zoo.training.fit",

@@ -89,6 +89,11 @@ def test_a_crop_is_about_the_middle_of_a_box_and_makes_it_as_high_as_is_asked_fo
         assert (np.abs(shifted - np.array(CROP) / 2) <= 31.01).all()
 
 
+def test_a_crop_is_about_the_middle_of_the_image_where_that_is_asked_for() -> None:
+    variation = drawn(**STILL, about="image")
+    assert variation.affine.to_input(np.array(SIZE) / 2) == pytest.approx(np.array(CROP) / 2, abs=1)
+
+
 def test_the_range_of_an_images_scale_is_narrowed_to_whom_it_shows() -> None:
     boxes = np.array([[0, 0, 30, 40], [0, 0, 180, 240]])  # diagonals of 50 and 300
 

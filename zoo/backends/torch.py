@@ -58,10 +58,13 @@ class Torch(Runner):
         try:
             with torch.inference_mode():
                 # a copy: PyTorch warns of arrays that cannot be written to
-                results = self._module(torch.from_numpy(np.array(feeds[next(iter(self.inputs))])))
+                tensor = torch.from_numpy(np.array(feeds[next(iter(self.inputs))]))
+                # a network that is being trained may be on a GPU
+                device = next((parameter.device for parameter in self._module.parameters()), tensor.device)
+                results = self._module(tensor.to(device))
         finally:
             torch.set_num_threads(before)
         results = [results] if isinstance(results, torch.Tensor) else list(results)
         if len(results) != len(self.outputs):
             raise StepFailed(f"the module gives {len(results)} outputs, {len(self.outputs)} are named: {', '.join(self.outputs)}")
-        return {name: result.numpy() for name, result in zip(self.outputs, results, strict=True)}
+        return {name: result.cpu().numpy() for name, result in zip(self.outputs, results, strict=True)}

@@ -25,6 +25,7 @@ COMMANDS = {
     "fetch": "Get the weights; --pin writes their digests into the lock.",
     "build": "Compile models for targets and prove them equal to the original.",
     "eval": "Build, then measure accuracy and speed; --all writes the leaderboard.",
+    "train": "Make the weights of a recipe that says how they are learnt.",
     "predict": "Find the people in images: keypoints as text, JSON, COCO or OpenPose files, and pictures.",
     "demo": "Show what a model finds, in videos, in photographs, or live.",
     "bench": "Build, then measure speed only.",

@@ -54,7 +54,9 @@ def command(
     session = Session.open(workspace, offline=offline, verbose=verbose, rehash=rehash, licence=licence)
     recipes = session.permitted(names, everything, weights)
     actions = actions_for(session, recipes, targets, weights=weights, rehearse=rehearse)
-    outcomes = session.carry_out(actions, jobs=jobs, again=lambda _: again, fail_fast=fail_fast, quiet=as_json)
+    outcomes = session.carry_out(
+        actions, jobs=jobs, again=lambda action: again and not action.step.precious, fail_fast=fail_fast, quiet=as_json
+    )
     if copy_to:
         copy_models(outcomes, copy_to)
     build_summary(session, outcomes, recipes, as_json)

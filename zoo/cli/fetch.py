@@ -38,7 +38,7 @@ def command(
     import msgspec
 
     from zoo.cli.session import Session, exit_code, relative
-    from zoo.engine.network import fetch as planned
+    from zoo.engine.weights import fetch as planned
     from zoo.engine.wish import Plan, Wish
     from zoo.sources.lock import pin as write_lock
     from zoo.steps.provenance import Provenance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,9 +11,12 @@ import msgspec
 from zoo.cli.session import Session
 from zoo.datasets import Coco
 from zoo.engine.action import Action
+from zoo.engine.code import Code
+from zoo.engine.execute import stored
 from zoo.engine.joint import parts_on
 from zoo.engine.plan import matching, plan
-from zoo.engine.wish import Wish
+from zoo.engine.weights import train
+from zoo.engine.wish import Plan, Wish
 from zoo.errors import UsageError
 from zoo.models import OnnxGraph
 from zoo.recipe.composite import AnyRecipe, Composite
@@ -61,6 +64,7 @@ def actions_for(
         raise UsageError("--images and --labels belong together", "name the folder of images and the COCO annotation file")
     dataset = Coco(images=str(Path(images).resolve()), annotations=str(Path(labels).resolve())) if images and labels else None
     together: dict[str, Action] = {}
+    seeded = frozenset(name for recipe in recipes for name in _untrained(session, recipe)) if rehearse else frozenset[str]()
     for recipe in recipes:
         wish = Wish(
             targets=targets or usable(session, recipe),
@@ -73,6 +77,7 @@ def actions_for(
             streams=streams,
             weights=own_file(recipe, weights) if weights and isinstance(recipe, Recipe) else None,
             rehearse=rehearse,
+            seeded=seeded,
             dataset=dataset,
             datasets=datasets,
             limit=limit,
@@ -89,6 +94,16 @@ def actions_for(
             refuse_fixed(recipe, matching(recipe, wish.targets), batches)
         together.update((action.id, action) for action in plan(recipe, session.place, session.context, wish))
     return list(together.values())
+
+
+def _untrained(session: Session, recipe: AnyRecipe) -> Iterator[str]:
+    """The networks of a recipe whose weights `zoo train` would make, and has not made."""
+    for network in session.place.networks(recipe):
+        if not network.weights:
+            story = Plan(session.place)
+            id = train(story, network, Wish())
+            if id not in stored(list(story.actions.values()), session.store, session.context, Code(session.store.cache)):
+                yield network.name
 
 
 def refuse_fixed(recipe: AnyRecipe, targets: Sequence[str], batches: Sequence[int]) -> None:
@@ -115,6 +130,11 @@ def usable(session: Session, recipe: AnyRecipe) -> list[str]:
     return [name for name in recipe.targets if not any(session.lacking(part.backend) for part in parts[name])] or list(recipe.targets)
 
 
+def _own(recipe: Recipe) -> str:
+    """Where a network's weights come from, in words."""
+    return f"its own: {recipe.weights[0].describe()}" if recipe.weights else f"its own: those that `zoo train {recipe.name}` makes"
+
+
 def own_file(recipe: Recipe, weights: str) -> Source:
     """The user's own checkpoint as a source, read as its ending says."""
     path = Path(weights).resolve()
@@ -126,7 +146,7 @@ def own_file(recipe: Recipe, weights: str) -> Source:
         takes = (
             "is an ONNX file, and takes no other" if path.suffix != ".onnx" else "has weights of its own network, and takes no ONNX file"
         )
-        raise UsageError(f"{path.name} is not for {recipe.name}: that {takes}", f"its own: {recipe.weights[0].describe()}")
+        raise UsageError(f"{path.name} is not for {recipe.name}: that {takes}", _own(recipe))
     declared = [source.reader for source in recipe.weights if source.reader]
     (terms,) = of_file(path).made_of
     readers: dict[str, type[OnnxReader | MindSporeReader]] = {".onnx": OnnxReader, ".ckpt": MindSporeReader}

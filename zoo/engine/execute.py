@@ -241,7 +241,10 @@ def _make(todo: Sequence[tuple[Action, str, Context]], made: Mapping[str, Artifa
             runs = []
             for number, (action, name, context) in enumerate(todo):
                 context.report("started" if not number else f"in one pass with {todo[0][0].id}")
-                own = replace(context, partial=store.resumed(name))
+                partial = store.resumed(name)
+                if action.step.precious:
+                    store.guard(partial)
+                own = replace(context, partial=partial)
                 out = stack.enter_context(store.workplace()) / "out"
                 out.mkdir()
                 given = {role: found.path for role, found in _read(action, made).items()}

@@ -1,9 +1,9 @@
 """The plan of one network: from a recipe to the actions that make and measure its models, as a story.
 
-fetch -> export [-> torchscript] -> edit -> parity      once a recipe
-  -> [edit] -> [fp16 | int8] -> compile                 once a target
+fetch or train -> export [-> torchscript] -> edit -> parity      once a recipe
+  -> [edit] -> [fp16 | int8] -> compile                          once a target
   -> parity, accuracy [-> difference], end_to_end, latency
-ceiling                                                 once a recipe that is trained
+ceiling                                                          once a recipe that is trained
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from zoo.context import Context
 from zoo.datasets import Dataset
 from zoo.engine.action import Action
 from zoo.engine.use import Way, gate, here, judged_in, judged_on, left_out, limit_of, part, renamed, shapes, timed_at, timings
+from zoo.engine.weights import weights
 from zoo.engine.wish import Plan, Wish
 from zoo.models import OnnxGraph
 from zoo.pipelines import Pipeline
@@ -33,7 +34,6 @@ from zoo.steps.compile import Compile
 from zoo.steps.edit import EditOnnx
 from zoo.steps.end_to_end import MeasureEndToEnd
 from zoo.steps.export import ExportOnnx
-from zoo.steps.fetch import FetchWeights
 from zoo.steps.fp16 import Fp16
 from zoo.steps.images import Views
 from zoo.steps.int8 import Int8
@@ -51,10 +51,10 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
     """Add what `wish` asks for of the recipe's targets `names`."""
     workspace = story.workspace
 
-    weights = fetch(story, recipe, wish)
-    exported = story.add(Action(f"{recipe.name}/export", export(recipe), {"weights": weights}))
+    loaded = weights(story, recipe, wish)
+    exported = story.add(Action(f"{recipe.name}/export", export(recipe), {"weights": loaded}))
     model = story.add(Action(f"{recipe.name}/edit", EditOnnx(edits=recipe.edits), {"model": exported}))
-    traced = torchscript(story, recipe, weights, exported)
+    traced = torchscript(story, recipe, loaded, exported)
     views = parity_views(recipe, workspace, context, wish)
     seen = shown(story, views, context, wish) if views else {}
     if views:
@@ -66,7 +66,7 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
             images=PARITY_IMAGES,
             renamed=renamed(recipe.edits),
         )
-        story.add(Action(f"{recipe.name}/parity", step, {"weights": weights, "exported": exported, "model": model, **traced, **seen}))
+        story.add(Action(f"{recipe.name}/parity", step, {"weights": loaded, "exported": exported, "model": model, **traced, **seen}))
 
     for name in names:
         target, options = workspace.targets[name], recipe.targets[name] or TargetOptions()
@@ -98,14 +98,6 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
                 )
                 counted = story.actions[compiled].reads["model"]
                 story.add(Action(id, timing, {"compiled": compiled, "model": counted, **seen}))
-
-
-def fetch(story: Plan, recipe: Recipe, wish: Wish) -> str:
-    """The weights: the recipe's sources, or the user's own file."""
-    sources = (wish.weights,) if wish.weights else recipe.weights
-    terms = recipe.licences
-    step = FetchWeights(owner=recipe.name, sources=sources, licence=terms.weights, use=terms.use, rehearse=wish.rehearse)
-    return story.add(Action(f"{recipe.name}/fetch", step))
 
 
 def export(recipe: Recipe) -> Step:

@@ -27,6 +27,9 @@ from zoo.errors import StepFailed
 from zoo.files import digest_folder, write_bytes
 from zoo.record import Record, canonical
 
+#: a file in a folder of `partial` that collections leave alone
+GUARD = ".guard"
+
 
 class Done(Record, frozen=True, kw_only=True):
     """The record of an action that was carried out."""
@@ -87,6 +90,11 @@ class Store:
                 left[0].rename(mine)
         return mine
 
+    def guard(self, partial: Path) -> None:
+        """Let a folder of `resumed` outlive collections: what it will hold may take days to make again."""
+        partial.mkdir(parents=True, exist_ok=True)
+        (partial / GUARD).touch()
+
     def _partial(self, key: str) -> Path:
         return self.partial / f"{key}-{os.getpid()}"
 
@@ -141,8 +149,9 @@ class Store:
                 found[path.stem] = msgspec.json.decode(path.read_bytes(), type=Done)
         return found
 
-    def collect(self, keep: Iterable[str], dry: bool = False) -> tuple[int, int]:
-        """Remove the actions that are not in `keep` and the objects that no action names.
+    def collect(self, keep: Iterable[str], dry: bool = False, guarded: bool = False) -> tuple[int, int]:
+        """Remove the actions that are not in `keep`, the objects that no action names, and what stopped runs have left; where that
+        is under `guard`, only if `guarded`.
 
         Returns (actions, objects and what stopped runs left that were removed, bytes freed)."""
         kept = set(keep)
@@ -150,7 +159,7 @@ class Store:
         unwanted = [self.actions / f"{key}.json" for key in records if key not in kept]
         needed = {done.artifact for key, done in records.items() if key in kept}
         loose = [path for path in sorted(self.objects.glob("*")) if path.name not in needed]
-        stopped = self._stopped("*-*")
+        stopped = [path for path in self._stopped("*-*") if guarded or not (path / GUARD).exists()]
         size = sum(_size(path) for path in [*unwanted, *loose, *stopped])
         if not dry:
             for path in unwanted:

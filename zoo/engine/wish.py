@@ -35,6 +35,12 @@ class Wish:
     weights: Source | None = None
     """A file of the user's own instead of the recipe's sources."""
     rehearse: bool = False
+    seeded: frozenset[str] = frozenset()
+    """Recipes to be trained, and not trained yet, whose weights are seeded for a rehearsal."""
+    learnt: str = ""
+    """Another dataset of zoo.yaml's to be trained on than the recipe's."""
+    steps: int | None = None
+    """Training stops after so many steps."""
     dataset: Dataset | None = None
     """Images and labels of the user's own instead of the recipe's datasets."""
     datasets: Sequence[str] = ("*",)

@@ -5,8 +5,19 @@ from zoo.models.lightweight_openpose import LightweightOpenPose
 from zoo.models.onnx_graph import OnnxGraph
 from zoo.models.openpose import OpenPoseBody, OpenPoseHand
 from zoo.models.openpose_mobilenet import OpenPoseMobileNet
+from zoo.models.openpose_small import OpenPoseSmall
 from zoo.models.rtmpose import RtmPose
 
-Model = HandLandmark | LightweightOpenPose | OnnxGraph | OpenPoseBody | OpenPoseHand | OpenPoseMobileNet | RtmPose
+Model = HandLandmark | LightweightOpenPose | OnnxGraph | OpenPoseBody | OpenPoseHand | OpenPoseMobileNet | OpenPoseSmall | RtmPose
 
-__all__ = ["HandLandmark", "LightweightOpenPose", "Model", "OnnxGraph", "OpenPoseBody", "OpenPoseHand", "OpenPoseMobileNet", "RtmPose"]
+__all__ = [
+    "HandLandmark",
+    "LightweightOpenPose",
+    "Model",
+    "OnnxGraph",
+    "OpenPoseBody",
+    "OpenPoseHand",
+    "OpenPoseMobileNet",
+    "OpenPoseSmall",
+    "RtmPose",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from msgspec import Meta
@@ -124,6 +124,10 @@ class Augment(Record, frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0)] | None,
         Meta(description="Rotation is drawn from a normal distribution of `rotate` / this, cut at `rotate`; none: evenly."),
     ] = None
+    about: Annotated[
+        Literal["person", "image"],
+        Meta(description="Whose middle the crop's centre is, before it moves: a person's box's, or the image's."),
+    ] = "person"
     shift: Annotated[float, Meta(description="The crop's centre moves at most so far, in pixels of the crop.", ge=0)] = 40.0
     flip: Annotated[float, Meta(description="How often it is mirrored.", ge=0, le=1)] = 0.5
     colour: Annotated[Colour, Meta(description="how far colours move")] = Colour()
@@ -146,8 +150,8 @@ class Augment(Record, frozen=True, kw_only=True):
         box: NDArray[np.float64],
         boxes: NDArray[np.float64],
     ) -> Variation:
-        """A variation of an image of (width, height) pixels, `crop` (width, height), about the middle of a person's `box` (4,)
-        x1, y1, x2, y2; `boxes` (N, 4) are those of all who count.
+        """A variation of an image of (width, height) pixels, `crop` (width, height), about the image's middle or that of a person's `box`
+        (4,) x1, y1, x2, y2; `boxes` (N, 4) are those of all who count.
 
         The image is scaled, turned (counterclockwise where the angle is positive), cut out from a whole pixel on and mirrored, all
         at once. As in Lightweight OpenPose a keypoint x becomes x * scale; so does the centre of a pixel, where its resize of the
@@ -159,7 +163,8 @@ class Augment(Record, frozen=True, kw_only=True):
             degrees = float(np.clip(generator.normal(0, self.rotate / self.spread), -self.rotate, self.rotate))
         cosine, sine = size * math.cos(math.radians(degrees)), size * math.sin(math.radians(degrees))
         linear = np.array([[cosine, sine], [-sine, cosine]])
-        middle = linear @ (box[:2] + box[2:]) / 2 + (2 * even[2:4] - 1) * self.shift
+        centre = np.array(image) / 2 if self.about == "image" else (box[:2] + box[2:]) / 2
+        middle = linear @ centre + (2 * even[2:4] - 1) * self.shift
         matrix = np.column_stack([linear, -np.trunc(middle - np.array(crop) / 2)])
         mirrored = bool(1 - even[4] <= self.flip)  # never at 0, always at 1: a number that is drawn may be 0 and is never 1
         if mirrored:

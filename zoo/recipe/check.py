@@ -22,6 +22,7 @@ from zoo.recipe.inputs import inputs
 from zoo.recipe.model import Recipe, Scales, Turns, Workspace
 from zoo.recipe.sizes import channels, fixed_sizes, shapes
 from zoo.recipe.sound import UNSOUND, Unsound, evaluations
+from zoo.recipe.trained import trained
 from zoo.steps.parity import Gate
 from zoo.weights import OnnxReader
 
@@ -188,5 +189,5 @@ def _outputs(outputs: Mapping[str, int | None], edits: Sequence[Edit]) -> dict[s
 
 #: each in turn; one that needs a part which has a fault of its own says what it knows by then
 CHECKS: tuple[Callable[[Recipe, Workspace], Iterator[Fault]], ...] = (
-    _targets, _calibration, channels, shapes, fixed_sizes, inputs, _weights, _decoding, _scales, _turns, boxed, _evaluate,
+    _targets, _calibration, channels, shapes, fixed_sizes, inputs, _weights, _decoding, _scales, _turns, boxed, _evaluate, trained,
 )  # fmt: skip

@@ -70,7 +70,8 @@ def _declared(recipe: Recipe) -> tuple[Origin, ...]:
     for source in recipe.weights:
         terms = (source.licence or recipe.licences.weights, source.use or recipe.licences.use)
         files.setdefault(terms, []).extend(file.name for file in source.wanted())
-    return tuple(Origin(f"weights {', '.join(dict.fromkeys(names))}", *terms) for terms, names in files.items())
+    found = tuple(Origin(f"weights {', '.join(dict.fromkeys(names))}", *terms) for terms, names in files.items())
+    return found or (Origin("trained weights", recipe.licences.weights, recipe.licences.use),)
 
 
 def of_file(path: Path) -> Origin:

@@ -23,6 +23,9 @@ class Step(Choice, frozen=True, kw_only=True):
     measures: ClassVar[bool] = False
     """Finds the figures that `eval` and `bench` are asked for: `--again` runs it once more, and not what has to be there before."""
 
+    precious: ClassVar[bool] = False
+    """May have taken days: made anew only by the command that is for it, whatever `--again` says elsewhere, and never collected."""
+
     def run(self, given: Mapping[str, Path], out: Path, context: Context) -> None:
         """Read the artifacts in `given` (role -> folder), write the new one into the empty folder `out`."""
         raise TypeError(f"{type(self).__name__} does not say how it runs")

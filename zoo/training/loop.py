@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from zoo.context import Context
+from zoo.context import Accelerator, Context
 from zoo.errors import UsageError
 from zoo.models.base import Architecture
 from zoo.optional import require
@@ -22,8 +22,6 @@ from zoo.training.train import Train
 
 if TYPE_CHECKING:
     from torch import nn
-
-Accelerator = Literal["auto", "cpu", "gpu"]
 
 
 @dataclass(frozen=True)

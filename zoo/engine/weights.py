@@ -1,0 +1,68 @@
+"""Where a network's weights come from: the user's own file, the recipe's sources, or training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from zoo.engine.action import Action
+from zoo.engine.wish import Plan, Wish
+from zoo.errors import UsageError
+from zoo.models import OnnxGraph
+from zoo.recipe.model import Recipe
+from zoo.steps.fetch import FetchWeights
+from zoo.steps.train import TrainNetwork
+from zoo.training.train import Train
+
+
+def weights(story: Plan, recipe: Recipe, wish: Wish) -> str:
+    """The action whose artifact holds the weights."""
+    if recipe.weights or wish.weights or recipe.name in wish.seeded:
+        return fetch(story, recipe, wish)
+    return train(story, recipe, wish)
+
+
+def fetch(story: Plan, recipe: Recipe, wish: Wish) -> str:
+    """The weights: the recipe's sources, or the user's own file."""
+    sources = (wish.weights,) if wish.weights else recipe.weights
+    terms = recipe.licences
+    step = FetchWeights(owner=recipe.name, sources=sources, licence=terms.weights, use=terms.use, rehearse=wish.rehearse)
+    return story.add(Action(f"{recipe.name}/fetch", step))
+
+
+def train(story: Plan, recipe: Recipe, wish: Wish) -> str:
+    """The weights that `zoo train` makes, after those that they begin with. Raises UsageError where the recipe does not say how."""
+    task = recipe.train
+    if task is None or isinstance(recipe.model, OnnxGraph):
+        raise UsageError(f"{recipe.name} does not say how it is trained", "`train:` in the recipe; `zoo list` shows which recipes have one")
+    dataset = story.workspace.datasets[wish.learnt or task.dataset]
+    reads = story.photos(dataset)
+    if task.initial:
+        reads |= {"initial": initial(story, recipe, task, replace(wish, weights=None))}
+    step = TrainNetwork(
+        owner=recipe.name,
+        model=recipe.model,
+        task=bare(task),
+        dataset=dataset,
+        preprocess=recipe.preprocess,
+        licence=recipe.licences.weights,
+        use=recipe.licences.use,
+        steps=wish.steps,
+    )
+    return story.add(Action(f"{recipe.name}/train", step, reads))
+
+
+def initial(story: Plan, recipe: Recipe, task: Train, wish: Wish) -> str:
+    """The weights that training begins with: another recipe's, or files."""
+    assert task.initial is not None
+    if task.initial.recipe:
+        return weights(story, story.place.network(task.initial.recipe), wish)
+    terms = recipe.licences
+    step = FetchWeights(owner=recipe.name, sources=task.initial.sources, licence=terms.weights, use=terms.use)
+    return story.add(Action(f"{recipe.name}/initial", step))
+
+
+def bare(task: Train) -> Train:
+    """Without what changes nothing about the weights: how they are looked at and saved meanwhile, and the dataset's name."""
+    return msgspec.structs.replace(task, dataset="", validation=None, checkpoint=1)
