@@ -19,8 +19,7 @@ Edge = Literal["all", "sides", "none"]
 
 _TURN = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 _CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
-_HALF = np.linspace(-np.pi / 2, np.pi / 2, 7)
-_CAP = np.stack([np.cos(_HALF), np.sin(_HALF)], axis=1)
+_CAP = np.exp(1j * np.linspace(-np.pi / 2, np.pi / 2, 7))
 
 
 @dataclass(frozen=True)
@@ -253,12 +252,13 @@ def _by(x: float, y: float) -> Points:
 
 def _limb(a: Points, b: Points, ra: float, rb: float) -> Points:
     """(14, 2) a bar with round ends, of another thickness at each; the first seven points go around `b`."""
-    along = b - a
-    length = float(np.hypot(along[0], along[1]))
-    x, y = along / length if length > 1e-6 else (0.0, 1.0)
-    turn = np.array([[x, y], [-y, x]])
-    end = _CAP @ turn
-    return np.concatenate([b + end * rb, a - end * ra])
+    start, end = complex(a[0], a[1]), complex(b[0], b[1])
+    length = abs(end - start)
+    along = (end - start) / length if length > 1e-6 else 1j
+    outline = np.empty(14, np.complex128)
+    outline[:7] = _CAP * (along * rb) + end
+    outline[7:] = _CAP * (-along * ra) + start
+    return outline.view(np.float64).reshape(14, 2)
 
 
 def _oval(middle: Points, rx: float, ry: float, lean: float = 0.0) -> Points:

@@ -99,14 +99,15 @@ def draw(seed: int, index: int, drawing: Drawing) -> Scene:
     height, width = drawing.size
     stage, behind = _Stage(height, width), draw_surroundings(dice, height, width)
     light, mean = float(dice.sign()), behind.mean
-    if dice.chance(0.2):
+    if dice.chance(0.15):
         stage.lay(draw_obstacle(dice, height, width), 0, 0, OBSTACLE)
     wanted = dice.whole(*drawing.people)
-    # the highest are the nearest
-    heights = sorted((dice.real(drawing.heights[0] + 1, drawing.heights[1] - 1) for _ in range(wanted)), reverse=True)
+    low, high = drawing.heights
+    # rather tall; the tallest are the nearest
+    heights = sorted((low + 2 + (high - low - 4) * dice.real(0, 1) ** 0.8 for _ in range(wanted)), reverse=True)
     placed: list[tuple[Figure, int, int]] = []
-    for high in heights:
-        found = _find(dice, stage, placed, high, drawing, behind.horizon, mean, light)
+    for tall in heights:
+        found = _find(dice, stage, placed, tall, drawing, behind.horizon, mean, light)
         if found:
             placed.append(found)
             stage.lay(found[0].cutout, found[1], found[2], len(placed))
@@ -132,11 +133,11 @@ def _find(
     while True:
         figure = draw_figure(dice, high, mean, light)
         whole = 0.97 if dice.chance(0.75) else 0.6
-        beside = placed[dice.whole(0, len(placed) - 1)] if placed and dice.chance(0.5) else None
+        beside = placed[dice.whole(0, len(placed) - 1)] if placed and dice.chance(0.4) else None
         for attempt in range(TRIES):
             x, y = _spot(dice, figure, high, drawing, horizon, beside if attempt < TRIES // 2 else None)
             inside, free = stage.free(figure.cutout, x, y)
-            if inside >= whole and free >= 0.5 * inside:
+            if inside >= whole and free >= 0.6 * inside:
                 return figure, x, y
         if high <= lowest:
             return None
@@ -201,12 +202,12 @@ def _photographed(dice: Dice, image: NDArray[np.float32]) -> NDArray[np.uint8]:
     """As a camera has it: brighter or darker, not quite sharp, with grain."""
     import cv2
 
-    image = image * np.float32(dice.real(0.8, 1.15)) + np.float32(dice.real(-12, 12))
     if dice.chance(0.4):
         image = cv2.GaussianBlur(image, (5, 5), dice.real(0.4, 0.9))
-    image += (dice.reals(*image.shape[:2], 1) - 0.5) * np.float32(dice.real(4, 20))
-    np.clip(image, 0, 255, out=image)
-    return np.rint(image).astype(np.uint8)
+    strength = dice.real(4, 20)
+    grain = cv2.merge([dice.reals(*image.shape[:2])] * 3)
+    brightness = dice.real(-12, 12) - strength / 2
+    return np.asarray(cv2.addWeighted(image, dice.real(0.8, 1.15), grain, strength, brightness, dtype=cv2.CV_8U))
 
 
 def _person(stage: _Stage, placed: tuple[Figure, int, int], number: int) -> Person:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,21 +44,21 @@ def draw_surroundings(dice: Dice, height: int, width: int) -> Surroundings:
         image[rows] = np.array(first) * (1 - share) + np.array(last) * share
     for _ in range(dice.whole(2, 9)):
         THINGS[dice.pick(tuple(THINGS))](dice, image, horizon)
-    textured = image.astype(np.float32)
-    for cell in (70, 24, 9, 4):
-        textured += _noise(dice, height, width, cell, dice.real(2, 18))
-    return Surroundings(np.clip(textured, 0, 255), horizon)
+    textured = _noise(dice, height, width, {cell: dice.real(2, 18) for cell in (70, 24, 9, 4)})
+    textured += image
+    return Surroundings(textured, horizon)
 
 
-def _noise(dice: Dice, height: int, width: int, cell: int, strength: float) -> NDArray[np.float32]:
-    """(H, W, 3) smooth noise whose hills are `cell` pixels wide: grey, with a little colour."""
+def _noise(dice: Dice, height: int, width: int, cells: Mapping[int, float]) -> NDArray[np.float32]:
+    """(H, W, 3) smooth noise with hills of these widths in pixels, the widest first, and these strengths: grey, with a little colour."""
     import cv2
 
-    rows, columns = -(-height // cell) + 3, -(-width // cell) + 3
-    grey = dice.reals(rows, columns, 1) - 0.5
-    small = (grey + 0.4 * (dice.reals(rows, columns, 3) - 0.5)) * (2 * strength)
-    large = cv2.resize(small, (columns * cell, rows * cell), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(large[cell : cell + height, cell : cell + width], np.float32)
+    noise = np.zeros((1, 1, 3), np.float32)
+    for cell, strength in cells.items():
+        rows, columns = -(-height // cell) + 1, -(-width // cell) + 1
+        grey, tint = dice.reals(rows, columns, 1) - 0.5, dice.reals(rows, columns, 3) - 0.5
+        noise = cv2.resize(noise, (columns, rows), interpolation=cv2.INTER_LINEAR) + (grey + 0.4 * tint) * np.float32(2 * strength)
+    return np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _polygon(image: NDArray[np.uint8], points: list[tuple[float, float]], colour: Colour) -> None:
@@ -169,7 +170,7 @@ def draw_obstacle(dice: Dice, height: int, width: int) -> Cutout:
     opacity = np.zeros((height, width), np.uint8)
     colour = np.empty((height, width, 3), np.float32)
     colour[:] = draw_colour(dice, (0.0, 0.5))
-    colour += _noise(dice, height, width, 9, dice.real(4, 24))
+    colour += _noise(dice, height, width, {9: dice.real(4, 24)})
     white: Colour = (255, 255, 255)
     kind = dice.weighted({"pole": 0.5, "hedge": 0.25, "railing": 0.25})
     if kind == "pole":
