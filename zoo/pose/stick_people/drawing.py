@@ -9,7 +9,7 @@ from msgspec import Meta
 from zoo.record import Record
 
 #: Raised by whatever changes a pixel or a keypoint: figures of two versions never stand in one table.
-VERSION = 2
+VERSION = 3
 
 Side = Annotated[int, Meta(ge=256, le=4096)]
 Count = Annotated[int, Meta(ge=1, le=20)]

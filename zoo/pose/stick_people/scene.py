@@ -163,6 +163,8 @@ def _spot(
 
 def _crowd(dice: Dice, stage: _Stage, horizon: float, mean: Colour, light: float) -> bool:
     """Small people close together, behind all others; whether a fair part of them is seen."""
+    import cv2
+
     scale = stage.height / 256
     high = dice.real(*SMALL) * scale
     figures = [draw_figure(dice, high * dice.real(0.85, 1.1), mean, light) for _ in range(dice.whole(6, 11))]
@@ -181,6 +183,10 @@ def _crowd(dice: Dice, stage: _Stage, horizon: float, mean: Colour, light: float
         return False
     for figure, spot in zip(figures, best[1], strict=True):
         stage.lay(figure.cutout, *spot, CROWD)
+    # what is between them belongs to the region, as in COCO, where it is outlined as a whole
+    side = 2 * round(0.2 * high) + 1
+    whole = cv2.morphologyEx((stage.owners == CROWD).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    stage.owners[(whole > 0) & (stage.owners == NOBODY)] = CROWD
     return True
 
 
