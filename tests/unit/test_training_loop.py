@@ -10,9 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import msgspec
+import numpy as np
 import pytest
 import torch
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tiny_training import Fakes, Tiny, job, norms, task
 
 from zoo.context import Context, Progress
@@ -21,6 +24,7 @@ from zoo.models import OpenPoseHand
 from zoo.training import checkpoint
 from zoo.training.fit import FixedScaler, Job, fit
 from zoo.training.history import Epoch
+from zoo.training.logs import Logs
 from zoo.training.loop import train
 
 
@@ -243,21 +247,59 @@ def test_a_network_without_stages_is_refused(tmp_path: Path, context: Context) -
         fit(replace(job(tmp_path, task()), model=OpenPoseHand(stages=1)), context=context)
 
 
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """No file may become larger, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path: Path, context: Context) -> None:
     one = job(tmp_path / "run", task(epochs=1))
     fit(one, context=context)
     before = (one.folder / checkpoint.NAME).read_bytes()
     content = left(one)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
-    try:
-        with pytest.raises(StepFailed, match=r"the checkpoint cannot be written: File too large") as caught:
-            checkpoint.save(one.folder, {**content, "step": 99})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(StepFailed, match=r"the checkpoint cannot be written: File too large") as caught, room(len(before) // 2):
+        checkpoint.save(one.folder, {**content, "step": 99})
     assert "is the disk full? the checkpoint of step 4 stays" in caught.value.hint
     assert (one.folder / checkpoint.NAME).read_bytes() == before
     assert sorted(path.name for path in one.folder.iterdir()) == [checkpoint.NAME, "tensorboard"]
+
+
+def test_a_full_disk_ends_the_log_with_an_error_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StepFailed, match="TensorBoard's log cannot be written: File too large"),
+        patience(20),
+        Logs(tmp_path, 0) as logs,
+        room(99),
+    ):
+        for step in range(1000):
+            logs.step(step, 1.0, 0.1)
+
+
+def test_what_was_logged_can_be_read_and_what_is_done_again_is_hidden(tmp_path: Path) -> None:
+    with Logs(tmp_path, 0) as logs:
+        logs.step(1, 0.5, 0.1)
+    with Logs(tmp_path, 7) as logs:
+        logs.picture("heatmaps", np.zeros((2, 4, 6)), np.ones((2, 4, 6)), 7)
+    first, second = (list(events(path)) for path in sorted(tmp_path.iterdir(), key=lambda path: path.suffixes[-2]))
+    assert [event.session_log.status for event in first[1:2]] == [SessionLog.START] and [event.step for event in second[1:]] == [8, 7]
+    assert [(value.tag, value.simple_value) for value in first[2].summary.value] == [("step/loss", 0.5), ("step/rate", pytest.approx(0.1))]
+    picture = cv2.imdecode(np.frombuffer(second[2].summary.value[0].image.encoded_image_string, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture.shape == (16, 48) and not picture[:, :24].any() and (picture[:, 24:] == 255).all()
+
+
+def events(path: Path) -> Iterator[Any]:
+    """TensorFlow's records: a length of 8 bytes, its checksum of 4, the event, its checksum of 4."""
+    data = path.read_bytes()
+    while data:
+        length = int.from_bytes(data[:8], "little")
+        yield Event.FromString(data[12 : 12 + length])
+        data = data[16 + length :]
 
 
 def test_a_checkpoint_of_another_training_is_refused_with_what_differs(tmp_path: Path, context: Context) -> None:

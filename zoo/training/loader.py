@@ -63,9 +63,10 @@ class Parts:
 def workers(processes: int, accelerated: bool) -> int:
     """How many processes read examples for each of the `processes` that train on this machine.
 
-    Beside an accelerator all cores but the one that feeds it; on the CPU the steps need them."""
+    Beside an accelerator all cores but the one that feeds it. On the CPU the steps need them, and these rest while enough is read ahead;
+    but where the steps wait, every core is to be at work."""
     share = cores() // processes
-    return min(16, max(1, share - 1 if accelerated else share // 4))
+    return max(1, min(16, share - 1)) if accelerated else min(16, 1 + share // 2)
 
 
 class _Read:
