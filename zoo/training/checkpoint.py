@@ -41,8 +41,9 @@ def save(folder: Path, content: Mapping[str, Any]) -> None:
     try:
         with replacing(path) as temporary, temporary.open("wb") as file:
             torch.save(dict(content), file)
-    except (OSError, RuntimeError) as error:  # torch says RuntimeError where its own writer fails
-        said = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
+    except (OSError, RuntimeError) as error:  # torch's own error has what the file said for a context
+        reason = next((one for one in (error, error.__context__) if isinstance(one, OSError)), error)
+        said = getattr(reason, "strerror", None) or str(reason).strip().splitlines()[0]
         raise StepFailed(f"{path}: the checkpoint cannot be written: {said}", f"is the disk full? {kept(folder)}") from error
 
 
