@@ -49,7 +49,7 @@ class Drawn:
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Drawn]:
-    scenes = [draw(SEED, index, Drawing()) for index in range(1, 221)]
+    scenes = [draw(SEED, index, Drawing()) for index in range(1, 201)]
     return [Drawn(scene, coco_annotations(scene, number)) for number, scene in enumerate(scenes, 1)]
 
 
