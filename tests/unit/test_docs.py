@@ -164,7 +164,7 @@ def base() -> dict[str, Any]:
 
 FRAGMENTS = [
     pytest.param(text, id=f"{path.name}-{next(iter(parse(text).data))}")
-    for path in (README, ROOT / "docs/recipes.md", TRAINING)
+    for path in (README, ROOT / "docs/recipes.md")
     for language, text in fences(path)
     if language == "yaml"
 ]
@@ -249,6 +249,11 @@ def test_every_source_of_boxes_and_every_pipeline_is_told() -> None:
 def test_the_fields_of_people_are_told_with_their_defaults() -> None:
     told = {row[0].strip("`"): row[1].strip("`") for row in rows(ROOT / "docs/recipes.md", "people")}
     assert told == {name: str(value) for name, value in msgspec.structs.asdict(People()).items()}
+
+
+def test_the_training_that_is_shown_is_the_recipes_with_things_left_out() -> None:
+    (text,) = [text for language, text in fences(TRAINING) if language == "yaml"]
+    assert within(parse(text).data, read(ROOT / "recipes/openpose_vgg19.yaml").data)
 
 
 TRAINED = {
