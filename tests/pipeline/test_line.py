@@ -468,7 +468,8 @@ def test_a_protocol_is_held_against_another_and_the_leaderboard_shows_by_how_muc
 
 def test_beside_a_recipe_that_is_trained_stands_what_perfect_targets_would_give(line: Small, zoo: Zoo) -> None:
     train = "train: {dataset: coco_train2017, epochs: 1, batch: 1, optimizer: {type: adam, lr: 0.001}}\n"
-    line.recipe((ONE, TARGETS), ("benchmark:", f"{train}benchmark:"))
+    judged = ("[coco_val2017, coco_train2017]", "[coco_val2017]")
+    line.recipe((ONE, TARGETS), ("benchmark:", f"{train}benchmark:"), judged)
     before = result(line)
     found = zoo("eval", "tiny", "-t", "onnxruntime-fp32", "-t", "openvino-fp32")
     assert found.code == 0, found.err
@@ -479,7 +480,8 @@ def test_beside_a_recipe_that_is_trained_stands_what_perfect_targets_would_give(
     for text in (found.out, (line.root / "LEADERBOARD.md").read_text()):
         assert "AP of perfect targets" in text and "Ceiling: what the decoder makes of perfect targets" in text
     assert zoo("board", "--check", "--current", "tiny").code == 1, "the other targets were measured before it was trained"
-    line.recipe((ONE, TARGETS), ("benchmark:", train.replace("epochs: 1", "epochs: 1, targets: {sigma: 5}") + "benchmark:"))
+    other = train.replace("epochs: 1", "epochs: 1, targets: {sigma: 5}")
+    line.recipe((ONE, TARGETS), ("benchmark:", f"{other}benchmark:"), judged)
     told_of = states(zoo, "tiny")
     assert {id for id, state in told_of.items() if state != "known"} == {"tiny/ceiling/coco_val2017/original"}
 

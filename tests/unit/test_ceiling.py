@@ -110,18 +110,21 @@ def planned(small: Small, **wish: Any) -> dict[str, Action]:
 
 TARGETS = ("  onnxruntime-fp32:\n", "  onnxruntime-fp32:\n  openvino-fp32:\n")
 TRAINED = ("benchmark:", f"{TRAIN}benchmark:")
+DATASETS = ("[coco_val2017, coco_train2017]", "[coco_val2017]")
 
 
 def test_it_is_planned_where_accuracy_is_and_once_for_all_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = Small.entered(tmp_path, monkeypatch)
-    small.recipe(TARGETS, TRAINED)
+    small.recipe(TARGETS, TRAINED, DATASETS)
     found = planned(small, accuracy=True, limit=2)
-    assert list(found) == ["tiny/ceiling/coco_val2017/original"], "coco_train2017 is not here"
+    assert list(found) == ["tiny/ceiling/coco_val2017/original"]
     (action,) = found.values()
     assert isinstance(action.step, MeasureCeiling) and action.reads == {} and action.step.limit == 2
     assert b"onnxruntime" not in msgspec.json.encode(action.step), "no network, so no backend"
     assert action.step.oracle.targets == Targets() and action.step.oracle.fit == Height(height=64, min_width=64)
-    assert len(planned(small, accuracy=True, assume=True)) == 2
+    (small.root / "coco/annotations/person_keypoints_val2017.json").unlink()
+    assert not planned(small, accuracy=True), "its images are not here"
+    assert len(planned(small, accuracy=True, assume=True)) == 1
     assert not planned(small, latency=True, end_to_end=True, assume=True)
 
 
