@@ -150,10 +150,8 @@ class Fit:
                 "the first examples" + (f"; {left} of {order.examples}, others in each epoch, fill no batch" if left else ""),
                 self.step, self.total, "steps",
             )  # fmt: skip
-            parts = Parts(
-                job.examples, order, self.fabric.global_rank, self.step, job.until,
-                workers=workers(job.local, job.accelerated), pin=job.accelerated,
-            )  # fmt: skip
+            rank, count = self.fabric.global_rank, workers(job.local, job.accelerated)
+            parts = stack.enter_context(Parts(job.examples, order, rank, self.step, job.until, workers=count, pin=job.accelerated))
             while self.step < job.until:
                 self._take(parts)
                 if self.step % order.per_epoch == 0:

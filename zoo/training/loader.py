@@ -6,7 +6,8 @@ import re
 import signal
 from collections.abc import Iterator
 from time import perf_counter
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,8 +19,8 @@ from zoo.training.order import Order
 class Parts:
     """The parts of batches of `process`, from step `first` up to and without `last`, made by processes of their own.
 
-    `examples[epoch, index]` gives an example: arrays `image`, `heatmaps`, `pafs` and `mask`. An iterator of tuples of four tensors with the
-    batch before. `waited`: seconds that were spent in waiting for them."""
+    `examples[epoch, index]` gives an example: arrays `image`, `heatmaps`, `pafs` and `mask`. An iterator and a context manager, of tuples
+    of four tensors with the batch before. `waited`: seconds that were spent in waiting for them."""
 
     def __init__(self, examples: Any, order: Order, process: int, first: int, last: int, *, workers: int, pin: bool) -> None:
         import cv2
@@ -41,6 +42,13 @@ class Parts:
         cv2.setNumThreads(1)
         self._parts: Iterator[Any] = iter(loader)
         cv2.setNumThreads(threads)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """The processes end. An error keeps what it came by alive, and what is collected late waits for them for seconds."""
+        self._parts = iter(())
 
     def __next__(self) -> tuple[Any, ...]:
         """Raises StepFailed with what an example raised, or where a process that makes them is gone."""
