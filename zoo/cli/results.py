@@ -13,7 +13,7 @@ from zoo.engine.execute import Outcome
 from zoo.engine.joint import parts_on, runs_on
 from zoo.engine.plan import Definitions, matching, parities
 from zoo.engine.use import judged_in
-from zoo.errors import MissingTool, WeightsUnreachable, ZooError
+from zoo.errors import MissingTool, NotTrained, WeightsUnreachable, ZooError
 from zoo.licence import joined, words
 from zoo.machine import describe, vnni
 from zoo.recipe.composite import AnyRecipe, Composite, parts_of
@@ -182,6 +182,8 @@ def word(error: ZooError | None) -> str:
     """Why, in a word."""
     if isinstance(error, WeightsUnreachable):
         return "no weights"
+    if isinstance(error, NotTrained):
+        return "not trained"
     if isinstance(error, MissingTool):
         return "not installed"
     return "failed"
@@ -198,7 +200,7 @@ def together(stretches: Sequence[reports.Report | None]) -> reports.Parity | rep
 
 def weights_of(recipe: AnyRecipe, outcomes: Mapping[str, Outcome]) -> Weights:
     """The weights that a row was made from; of a pipeline those of all its networks, by role."""
-    found = {role: _weights_of(part, outcomes[f"{part.name}/fetch"]) for role, part in parts_of(recipe).items()}
+    found = {role: _weights_of(part, _made(part, outcomes)) for role, part in parts_of(recipe).items()}
     if not isinstance(recipe, Composite):
         return found[""]
     return Weights(
@@ -210,13 +212,19 @@ def weights_of(recipe: AnyRecipe, outcomes: Mapping[str, Outcome]) -> Weights:
     )
 
 
+def _made(recipe: Recipe, outcomes: Mapping[str, Outcome]) -> Outcome:
+    """What became of the action that gives a network its weights."""
+    return outcomes.get(f"{recipe.name}/fetch") or outcomes[f"{recipe.name}/train"]
+
+
 def _weights_of(recipe: Recipe, fetched: Outcome) -> Weights:
     """The weights of one network."""
     stated = words(recipe.licences.weights, recipe.licences.use)
     if fetched.artifact is None:
         return Weights(title="not fetched", licence=stated)
     provenance = Provenance.read(fetched.artifact.path)
-    title = "official" if not provenance.substitute else provenance.source
+    official = recipe.weights and not provenance.substitute
+    title = "official" if official else provenance.source
     return Weights(
         title=title,
         # a rehearsal shows the terms of the weights that it stands in for: who reads its row wants to know what they cost

@@ -64,7 +64,7 @@ def actions_for(
         raise UsageError("--images and --labels belong together", "name the folder of images and the COCO annotation file")
     dataset = Coco(images=str(Path(images).resolve()), annotations=str(Path(labels).resolve())) if images and labels else None
     together: dict[str, Action] = {}
-    seeded = frozenset(name for recipe in recipes for name in _untrained(session, recipe)) if rehearse else frozenset[str]()
+    untrained = frozenset(name for recipe in recipes for name in _untrained(session, recipe))
     for recipe in recipes:
         wish = Wish(
             targets=targets or usable(session, recipe),
@@ -77,7 +77,7 @@ def actions_for(
             streams=streams,
             weights=own_file(recipe, weights) if weights and isinstance(recipe, Recipe) else None,
             rehearse=rehearse,
-            seeded=seeded,
+            untrained=untrained,
             dataset=dataset,
             datasets=datasets,
             limit=limit,

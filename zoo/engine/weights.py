@@ -18,7 +18,7 @@ from zoo.training.train import Train
 
 def weights(story: Plan, recipe: Recipe, wish: Wish) -> str:
     """The action whose artifact holds the weights."""
-    if recipe.weights or wish.weights or recipe.name in wish.seeded:
+    if recipe.weights or wish.weights or (wish.rehearse and recipe.name in wish.untrained):
         return fetch(story, recipe, wish)
     return train(story, recipe, wish)
 
@@ -37,8 +37,8 @@ def train(story: Plan, recipe: Recipe, wish: Wish) -> str:
     if task is None or isinstance(recipe.model, OnnxGraph):
         raise UsageError(f"{recipe.name} does not say how it is trained", "`train:` in the recipe; `zoo list` shows which recipes have one")
     dataset = story.workspace.datasets[wish.learnt or task.dataset]
-    reads = story.photos(dataset)
-    if task.initial:
+    reads: dict[str, str] = {} if recipe.name in wish.untrained else story.photos(dataset)
+    if task.initial and recipe.name not in wish.untrained:
         reads |= {"initial": initial(story, recipe, task, replace(wish, weights=None))}
     step = TrainNetwork(
         owner=recipe.name,

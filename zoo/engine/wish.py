@@ -35,8 +35,9 @@ class Wish:
     weights: Source | None = None
     """A file of the user's own instead of the recipe's sources."""
     rehearse: bool = False
-    seeded: frozenset[str] = frozenset()
-    """Recipes to be trained, and not trained yet, whose weights are seeded for a rehearsal."""
+    untrained: frozenset[str] = frozenset()
+    """Recipes whose weights `zoo train` would make and has not made: seeded where `rehearse`, refused otherwise before anything that
+    training would read is made."""
     learnt: str = ""
     """Another dataset of zoo.yaml's to be trained on than the recipe's."""
     steps: int | None = None
