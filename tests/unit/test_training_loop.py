@@ -21,7 +21,7 @@ from tiny_training import Fakes, Tiny, job, norms, task
 from zoo.context import Context, Progress
 from zoo.errors import Cancelled, StepFailed, UsageError
 from zoo.models import OpenPoseHand
-from zoo.training import checkpoint
+from zoo.training import checkpoint, processes
 from zoo.training.fit import FixedScaler, Job, fit
 from zoo.training.history import Epoch
 from zoo.training.logs import Logs
@@ -188,16 +188,24 @@ def test_a_process_that_dies_ends_the_others(tmp_path: Path, context: Context) -
 
 
 @pytest.mark.enable_socket
-def test_a_run_that_is_cancelled_ends_within_a_step(tmp_path: Path, context: Context) -> None:
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_run_that_is_cancelled_leaves_its_last_step_and_ends(
+    hangs: bool, tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if hangs:
+        monkeypatch.setattr(processes, "GRACE", 0.5)
+
     def listen(news: Progress) -> None:
         if news.done == 5:
             context.cancelled.set()
 
-    wanted = task()
-    slow = Fakes(at=(1, job(tmp_path, wanted).order.indices(6)[0]), what="slow")
+    wanted = task(epochs=10**6)
+    slow = Fakes(at=(1, job(tmp_path, wanted).order.indices(5)[0]), what="slow") if hangs else Fakes()
     context = replace(context, listener=listen)
     with pytest.raises(Cancelled), patience(30):
         train(Tiny(), wanted, slow, folder=tmp_path / "run", context=context, devices=2)
+    step = left(job(tmp_path / "run", wanted))["step"]
+    assert step == 4 if hangs else step > 4
 
 
 @contextmanager

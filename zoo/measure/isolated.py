@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -31,8 +32,8 @@ from zoo.machine import peak_memory
 T = TypeVar("T")
 
 COMMAND = "from zoo.measure.isolated import serve; serve()"
-#: What a child that waits for its turn is told: whether it may go on after others or after nobody.
-OTHERS, ALONE = b"o", b"a"
+#: What a child that waits for its turn is told: whether it may go on after others or after nobody. And that it is to stop.
+OTHERS, ALONE, STOP = b"o", b"a", b"s"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def run_isolated(
 
 class Child(Generic[T]):
     """A function in a process of its own, as `run_isolated` has it; with `turns`, one that waits at each `context.turn()` until
-    it is told to go on. A context manager, whose end is that of the process."""
+    it is told to go on. Where the context is cancelled its own is as well, and it has `grace` seconds to leave things in order.
+    A context manager, whose end is that of the process."""
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class Child(Generic[T]):
         *,
         environment: Mapping[str, str] = MappingProxyType({}),
         turns: bool = False,
+        grace: float = 0.0,
     ) -> None:
         module, name = function.__module__, function.__qualname__
         if module == "__main__" or not name.isidentifier():
@@ -88,6 +91,7 @@ class Child(Generic[T]):
         self._frames: queue.SimpleQueue[tuple[str, Any, int] | None] = queue.SimpleQueue()
         self._order = len(order).to_bytes(8, "little") + order
         self._environment = environment
+        self._grace = grace
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -124,9 +128,14 @@ class Child(Generic[T]):
 
     def listen(self) -> Isolated[T] | None:
         """Pass its news on until it waits for its turn (None), or is done. Raises what it raised."""
+        end: float | None = None
         while True:
             if self._context.cancelled.is_set():
-                raise Cancelled("stopped")
+                if end is None:
+                    end = time.monotonic() + self._grace
+                    self._tell(STOP)
+                if time.monotonic() >= end:
+                    raise Cancelled("stopped")
             try:
                 frame = self._frames.get(timeout=0.2)  # so that a cancelled context is noticed between the child's frames
             except queue.Empty:
@@ -201,7 +210,8 @@ def serve() -> None:
     sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     order = orders.read(int.from_bytes(orders.read(8), "little"))
     given: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_obey, args=(orders, given), daemon=True).start()
+    cancelled = threading.Event()
+    threading.Thread(target=_obey, args=(orders, given, cancelled), daemon=True).start()
     try:
         module, name, arguments, shared, turns = pickle.loads(order)
 
@@ -214,7 +224,7 @@ def serve() -> None:
             send("turn", None, peak_memory())
             return given.get() == OTHERS
 
-        context = Context(**shared, listener=listen, turn=turn)
+        context = Context(**shared, listener=listen, cancelled=cancelled, turn=turn)
         send("value", getattr(importlib.import_module(module), name)(*arguments, context=context), peak_memory())
     except BaseException as error:
         send("error", _portable(error))
@@ -222,10 +232,13 @@ def serve() -> None:
     os._exit(0)
 
 
-def _obey(orders: IO[bytes], given: queue.SimpleQueue[bytes]) -> None:
-    """Take turns as they are given; die with the parent."""
+def _obey(orders: IO[bytes], given: queue.SimpleQueue[bytes], cancelled: threading.Event) -> None:
+    """Take turns as they are given; stop when asked; die with the parent."""
     while word := orders.read(1):
-        given.put(word)
+        if word == STOP:
+            cancelled.set()
+        else:
+            given.put(word)
     os._exit(1)
 
 

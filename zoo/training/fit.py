@@ -21,7 +21,7 @@ from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from zoo.context import Context, Progress
-from zoo.errors import StepFailed
+from zoo.errors import Cancelled, StepFailed
 from zoo.models.base import Architecture
 from zoo.training import checkpoint
 from zoo.training.ema import Ema
@@ -153,7 +153,11 @@ class Fit:
             rank, count = self.fabric.global_rank, workers(job.local, job.accelerated)
             parts = stack.enter_context(Parts(job.examples, order, rank, self.step, job.until, workers=count, pin=job.accelerated))
             while self.step < job.until:
-                self._take(parts)
+                try:
+                    self._take(parts)
+                except Cancelled:
+                    self._save()
+                    raise
                 if self.step % order.per_epoch == 0:
                     self._end_epoch()
                 elif self.step == job.until:
@@ -162,7 +166,7 @@ class Fit:
                     self._save()
 
     def _take(self, parts: Parts) -> None:
-        """One step."""
+        """One step, and the news of it."""
         task = self.task
         began, waited = perf_counter(), parts.waited
         factor = task.schedule.multiplier(self.step, self.order.per_epoch, self.total)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from zoo.context import Context
@@ -14,6 +16,8 @@ from zoo.errors import ZooError
 from zoo.machine import default_threads
 from zoo.measure.isolated import Child
 
+#: Seconds that the first process has for its checkpoint when the run is stopped
+GRACE = 20.0
 #: Seconds. When one dies, another may be the first to tell of its broken connection
 PATIENCE = 10.0
 
@@ -25,7 +29,12 @@ def together(function: Callable[..., None], job: Any, count: int, context: Conte
     All of them end with this process, however it goes."""
     variables = _variables(count)
     with ThreadPoolExecutor(count) as pool, ExitStack() as stack:
-        children = [stack.enter_context(Child(function, (job,), context, environment=variables[rank])) for rank in range(count)]
+        # the others are ended when the first is done: asked to stop as well, they would break what it is about with them
+        contexts = [context, *[replace(context, cancelled=threading.Event())] * (count - 1)]
+        children = [
+            stack.enter_context(Child(function, (job,), mine, environment=one, grace=GRACE))
+            for mine, one in zip(contexts, variables, strict=True)
+        ]
         listening = [pool.submit(child.listen) for child in children]
         wait(listening, return_when=FIRST_EXCEPTION)
         if raised := _raised(listening):
