@@ -126,7 +126,7 @@ class Fit:
         if not hasattr(self.network, "stages"):
             raise StepFailed(
                 f"{type(job.model).__name__} cannot be trained: its network does not give the maps of its stages",
-                "heatmaps and PAFs are what is learnt: openpose_body and lightweight_openpose have them",
+                "heatmaps and PAFs are what is learnt: networks of OpenPose's kind have a method `stages` for them",
             )
         self.network.load_state_dict({**self.network.state_dict(), **{key: torch.as_tensor(value) for key, value in job.initial.items()}})
         self.network.train()

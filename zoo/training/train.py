@@ -79,7 +79,10 @@ class Train(Record, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(description="of first weights, order and variations", ge=0)] = 0
     ema: Annotated[
         Annotated[float, Meta(gt=0, lt=1)] | None,
-        Meta(description="what is kept is a running mean of the weights, of which each step leaves this part; none: the last weights"),
+        Meta(
+            description="what is kept is a running mean of the weights: in each step this part of it stays (0.999, say) and the rest "
+            "is the new weights'; none: the last weights"
+        ),
     ] = None
     initial: Annotated[Initial | None, Meta(description="weights to begin with; none: random ones")] = None
     validation: Annotated[Validation | None, Meta(description="how well it does meanwhile")] = None
