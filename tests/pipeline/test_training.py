@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,7 +46,7 @@ if "serve" in " ".join(sys.orig_argv):
     save = checkpoint.save
     def killing(folder, content):
         save(folder, content)
-        if content["step"] == 6:
+        if content["step"] == int(os.environ["LAST_STEP"]):
             os.kill(os.getppid(), signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
     checkpoint.save = killing
@@ -69,6 +70,16 @@ def miniature(root: Path, *changes: tuple[str, str]) -> Path:
     (root / "recipes/stick_openpose.yaml").write_text(changed(text, *changes))
     (root / "zoo.yaml").write_text(WORKSPACE)
     return root
+
+
+def killed_after(step: int, folder: Path, words: list[str]) -> int:
+    """The command `zoo WORDS`, killed right after its checkpoint of a step; how it ended."""
+    (folder / "killing").mkdir()
+    (folder / "killing/sitecustomize.py").write_text(KILLING)
+    folders = [str(folder / "killing"), str(Path(package.__file__).parents[1])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders), "OMP_NUM_THREADS": "1", "LAST_STEP": str(step)}
+    command = [sys.executable, "-c", "from zoo.cli import main; main()", *words]
+    return subprocess.run(command, capture_output=True, timeout=300, env=environment, check=False).returncode
 
 
 def history(root: Path) -> list[dict[str, Any]]:
@@ -134,16 +145,10 @@ def test_what_has_not_been_trained_is_not_trained_by_build(tmp_path: Path, zoo: 
 def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(trained: Path, tmp_path: Path, zoo: Zoo) -> None:
     """Killed right after the checkpoint of step 6, in the middle of the second epoch."""
     root = miniature(tmp_path / "workspace", ("  batch: 4\n", "  batch: 4\n  checkpoint: 3\n"))
-    (tmp_path / "killing").mkdir()
-    (tmp_path / "killing/sitecustomize.py").write_text(KILLING)
-    folders = [str(tmp_path / "killing"), str(Path(package.__file__).parents[1])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", "from zoo.cli import main; main()", "train", "stick_openpose", "--workspace", str(root)]
-    killed = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    words = ["train", "stick_openpose", "--workspace", str(root)]
+    assert killed_after(6, tmp_path, words) == -signal.SIGKILL
     zoo("gc", "--workspace", str(root))
-    said = zoo("train", "stick_openpose", "--workspace", str(root))
-    assert said.code == 0
+    assert zoo(*words).code == 0
     assert losses(root) == losses(trained)
 
 
@@ -162,3 +167,48 @@ def test_a_try_is_told_and_not_taken(tmp_path: Path, zoo: Zoo) -> None:
     assert states(zoo, "stick_openpose", "--workspace", str(root))["stick_openpose/train"] == "to do"
     said = zoo("build", "stick_openpose", "-t", "onnxruntime-fp32", "--weights", str(tmp_path / "own.pth"), "--workspace", str(root))
     assert said.code == 0
+
+
+@pytest.mark.assets
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    ("name", "devices"),
+    [
+        ("openpose_vgg19", 1),
+        ("openpose_vgg19", 2),
+        ("openpose_vgg19_8", 2),
+        ("lightweight_openpose_train_1", 1),
+        ("lightweight_openpose_train_3", 1),
+    ],
+)
+def test_the_recipes_of_full_size_take_their_first_steps_on_photographs(
+    name: str, devices: int, assets: Path, tmp_path: Path, zoo: Zoo
+) -> None:
+    """On small crops and few at a time, from random weights where those to begin with cannot be had; stopped and taken up again."""
+    root = tmp_path / "workspace"
+    shutil.copytree(ROOT / "recipes", root / "recipes")
+    shutil.copy(ROOT / "zoo.yaml", root)
+    path = root / f"recipes/{name}.yaml"
+    text = re.sub(r"^  size: .*$", "  size: [64, 64]", path.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^  batch: .*$", "  batch: 2", text, flags=re.MULTILINE)
+    path.write_text(re.sub(r"^  checkpoint: .*$", "  checkpoint: 1", text, flags=re.MULTILINE))
+    words = [
+        "train",
+        name,
+        "--dataset",
+        "coco_mini",
+        "--steps",
+        "2",
+        "--rehearse",
+        "--no-validation",
+        "--offline",
+        "--workspace",
+        str(root),
+    ]
+    words += ["--devices", str(devices), "--accelerator", "cpu"]
+    killed = killed_after(1, tmp_path, words)
+    assert killed == -signal.SIGKILL
+    said = zoo(*words)
+    assert said.code == 0 and "begun at random" in (next(root.glob(".zoo/objects/*/trained.pth")).parent / "provenance.json").read_text()
+    (epoch,) = history(root)
+    assert epoch["step"] == 2 and 0 < epoch["loss"] < 1e5

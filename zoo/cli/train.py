@@ -22,6 +22,7 @@ from zoo.licence import Purpose
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines, where torchrun has started this on each.")
 @click.option("--dataset", metavar="NAME", help="Learn from another dataset of zoo.yaml: a try, which `zoo build` does not take.")
 @click.option("--steps", type=click.IntRange(1), help="Stop after so many steps: a try, which `zoo build` does not take.")
+@click.option("--rehearse", is_flag=True, help="Begin at random where the weights to begin with cannot be had: a try, likewise.")
 @click.option("--no-validation", is_flag=True, help="Do not look how well it does meanwhile.")
 @click.option("--copy", "copy_to", metavar="FILE", type=click.Path(dir_okay=False), help="Also write the weights to FILE.")
 @click.option("--again", is_flag=True, help="Train anew, whatever the store knows.")
@@ -36,6 +37,7 @@ def command(
     nodes: int,
     dataset: str | None,
     steps: int | None,
+    rehearse: bool,
     no_validation: bool,
     copy_to: str | None,
     again: bool,
@@ -59,6 +61,7 @@ def command(
     """
     from zoo.cli.session import Session, exit_code
     from zoo.cli.trained import carried_out, summary
+    from zoo.cli.wishes import untrained_of
     from zoo.engine.wish import Wish
     from zoo.errors import UsageError
     from zoo.recipe.model import Recipe
@@ -70,10 +73,11 @@ def command(
     known = session.place.declared.datasets
     if dataset and dataset not in known:
         raise UsageError(f"zoo.yaml has no dataset {dataset}", f"it has {', '.join(known)}")
+    others = frozenset(untrained_of(session, recipe)) - {recipe.name}
     outcomes = carried_out(
         session,
         recipe,
-        Wish(learnt=dataset or "", steps=steps),
+        Wish(learnt=dataset or "", steps=steps, rehearse=rehearse, untrained=others),
         devices=devices,
         nodes=nodes,
         accelerator=accelerator,
@@ -81,5 +85,5 @@ def command(
         again=again,
         quiet=as_json,
     )
-    summary(recipe, outcomes, copy_to=copy_to, as_json=as_json, own=not (dataset or steps))
+    summary(recipe, outcomes, copy_to=copy_to, as_json=as_json, own=not (dataset or steps or rehearse))
     return exit_code(list(outcomes.values()))

@@ -59,7 +59,7 @@ def initial(story: Plan, recipe: Recipe, task: Train, wish: Wish) -> str:
     if task.initial.recipe:
         return weights(story, story.place.network(task.initial.recipe), wish)
     terms = recipe.licences
-    step = FetchWeights(owner=recipe.name, sources=task.initial.sources, licence=terms.weights, use=terms.use)
+    step = FetchWeights(owner=recipe.name, sources=task.initial.sources, licence=terms.weights, use=terms.use, rehearse=wish.rehearse)
     return story.add(Action(f"{recipe.name}/initial", step))
 
 

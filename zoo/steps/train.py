@@ -65,7 +65,8 @@ class TrainNetwork(Step, frozen=True, kw_only=True, tag="train"):
         from zoo.training.loop import train
 
         examples = Examples(self.task, self.preprocess, images)
-        began = initial_state(self.model, self.task.initial, self._found(given["initial"])) if self.task.initial else None
+        found = self._found(given["initial"]) if self.task.initial else None
+        began = initial_state(self.model, self.task.initial, found) if self.task.initial and found is not None else None
         how, folder = context.training, context.partial or out.parent / "training"
         looked = Validation(dataset="", protocol="", every=how.every) if how.validate else None
         trained = train(
@@ -86,7 +87,7 @@ class TrainNetwork(Step, frozen=True, kw_only=True, tag="train"):
         import torch
 
         torch.save({"state_dict": trained.state}, out / WEIGHTS)
-        self._provenance(out).write(out)
+        self._provenance(out, "" if found is not None or not self.task.initial else ", begun at random").write(out)
         said = {
             "dataset": self.dataset.title,
             "examples": len(examples),
@@ -103,18 +104,22 @@ class TrainNetwork(Step, frozen=True, kw_only=True, tag="train"):
         """The dataset's digest."""
         return {"dataset": self.dataset.digest(context)}
 
-    def _found(self, folder: Path) -> Mapping[str, Any]:
-        """The state dict of the weights to begin with. Raises StepFailed where they are seeded, or an ONNX file."""
+    def _found(self, folder: Path) -> Mapping[str, Any] | None:
+        """The state dict of the weights to begin with; None for a rehearsal, which begins at random where they cannot be had.
+
+        Raises StepFailed where they are an ONNX file."""
         provenance = Provenance.read(folder)
-        if provenance.rehearsal or provenance.reader is None or isinstance(provenance.reader, OnnxReader):
+        if provenance.rehearsal:
+            return None
+        if provenance.reader is None or isinstance(provenance.reader, OnnxReader):
             raise StepFailed(
                 "the weights to begin with are no state dict", "`initial:` of the recipe names a checkpoint, or a recipe that has one"
             )
         return provenance.reader.read(folder)
 
-    def _provenance(self, out: Path) -> Provenance:
+    def _provenance(self, out: Path, began: str) -> Provenance:
         return Provenance(
-            source=f"trained as {self.owner} says, seed {self.task.seed}" + (f", {self.steps} steps" if self.steps else ""),
+            source=f"trained as {self.owner} says, seed {self.task.seed}" + (f", {self.steps} steps" if self.steps else "") + began,
             files={WEIGHTS: digest_file(out / WEIGHTS)},
             reader=PthReader(file=WEIGHTS),
             licence=self.licence,
