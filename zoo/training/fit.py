@@ -38,6 +38,8 @@ Validate = Callable[[Any, int, Context], dict[str, float]]
 #: how long a process waits for the others: one of them may be validating
 PATIENCE = timedelta(days=1)
 NAMED = 10
+#: of images and kernels: convolutions in bf16 and fp16 are quicker with the channels last, on CPUs and GPUs alike
+LAYOUT = torch.channels_last
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Fit:
                 "heatmaps and PAFs are what is learnt: networks of OpenPose's kind have a method `stages` for them",
             )
         self.network.load_state_dict({**self.network.state_dict(), **{key: torch.as_tensor(value) for key, value in job.initial.items()}})
-        self.network.train()
+        self.network.train().to(memory_format=LAYOUT)
         groups = parameter_groups(self.network, self.task.optimizer, self.task.multipliers)
         self.stages = fabric.setup_module(Stages(self.network))
         self.optimizer = fabric.setup_optimizers(self.task.optimizer.build(groups))
@@ -175,6 +177,7 @@ class Fit:
         total: Tensor | float = 0.0
         for part in range(task.accumulate):
             image, heatmaps, pafs, mask = (tensor.to(self.fabric.device, non_blocking=True) for tensor in next(parts))
+            image = image.contiguous(memory_format=LAYOUT)
             with self.fabric.no_backward_sync(self.stages, enabled=part + 1 < task.accumulate):
                 losses = stage_losses(self.stages(image), heatmaps, pafs, mask, task.loss) / task.accumulate
                 self.fabric.backward(losses.sum())
