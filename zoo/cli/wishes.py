@@ -64,7 +64,8 @@ def actions_for(
         raise UsageError("--images and --labels belong together", "name the folder of images and the COCO annotation file")
     dataset = Coco(images=str(Path(images).resolve()), annotations=str(Path(labels).resolve())) if images and labels else None
     together: dict[str, Action] = {}
-    untrained = frozenset(name for recipe in recipes for name in untrained_of(session, recipe))
+    code = Code(session.store.cache)
+    untrained = frozenset(name for recipe in recipes for name in untrained_of(session, recipe, code))
     for recipe in recipes:
         wish = Wish(
             targets=targets or usable(session, recipe),
@@ -96,15 +97,15 @@ def actions_for(
     return list(together.values())
 
 
-def untrained_of(session: Session, recipe: AnyRecipe) -> Iterator[str]:
+def untrained_of(session: Session, recipe: AnyRecipe, code: Code) -> Iterator[str]:
     """The networks of a recipe, and those that their training begins with, whose weights `zoo train` would make and has not made."""
     for network in session.place.networks(recipe):
         if network.train and network.train.initial and network.train.initial.recipe:
-            yield from untrained_of(session, session.place.network(network.train.initial.recipe))
+            yield from untrained_of(session, session.place.network(network.train.initial.recipe), code)
         if not network.weights:
             story = Plan(session.place)
             id = train(story, network, Wish())
-            if id not in stored(list(story.actions.values()), session.store, session.context, Code(session.store.cache)):
+            if id not in stored(list(story.actions.values()), session.store, session.context, code):
                 yield network.name
 
 
