@@ -44,7 +44,8 @@ def train(story: Plan, recipe: Recipe, wish: Wish) -> str:
         owner=recipe.name,
         model=recipe.model,
         task=bare(task),
-        dataset=dataset,
+        # reworded, it is no other dataset
+        dataset=msgspec.structs.replace(dataset, title="", licence=""),
         preprocess=recipe.preprocess,
         licence=recipe.licences.weights,
         use=recipe.licences.use,
@@ -64,5 +65,7 @@ def initial(story: Plan, recipe: Recipe, task: Train, wish: Wish) -> str:
 
 
 def bare(task: Train) -> Train:
-    """Without what changes nothing about the weights: how they are looked at and saved meanwhile, and the dataset's name."""
-    return msgspec.structs.replace(task, dataset="", validation=None, checkpoint=1)
+    """Without what changes nothing about the weights: how they are looked at and saved meanwhile, what the dataset is called, and where
+    the weights to begin with, which are read as they are, come from."""
+    initial = task.initial and msgspec.structs.replace(task.initial, sources=(), recipe="")
+    return msgspec.structs.replace(task, dataset="", validation=None, checkpoint=1, initial=initial)

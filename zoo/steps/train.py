@@ -89,7 +89,7 @@ class TrainNetwork(Step, frozen=True, kw_only=True, tag="train"):
         torch.save({"state_dict": trained.state}, out / WEIGHTS)
         self._provenance(out, "" if found is not None or not self.task.initial else ", begun at random").write(out)
         said = {
-            "dataset": self.dataset.title,
+            "dataset": self.dataset.digest(context),
             "examples": len(examples),
             "epochs": msgspec.to_builtins(trained.history),
             "devices": how.devices * how.nodes,
