@@ -167,6 +167,12 @@ def test_two_processes_learn_what_one_does(trained: Path, tmp_path: Path, zoo: Z
     assert losses(root) == pytest.approx(losses(trained), rel=0.1)
 
 
+def test_a_recipe_that_says_nothing_of_training_is_refused_with_those_that_do(zoo: Zoo) -> None:
+    for name in ("rtmpose_t", "rtmdet_rtmpose_t"):
+        said = zoo("train", name, "--workspace", str(ROOT))
+        assert said.code == 2 and f"{name} does not say how it is trained" in said.err and "stick_openpose" in said.err
+
+
 def test_a_try_is_told_and_not_taken(tmp_path: Path, zoo: Zoo) -> None:
     root = miniature(tmp_path / "workspace")
     said = zoo("train", "stick_openpose", "--steps", "1", "--no-validation", "--copy", str(tmp_path / "own.pth"), "--workspace", str(root))

@@ -69,8 +69,9 @@ def command(
 
     session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
     (recipe,) = session.permitted([name], everything=False)
-    if not isinstance(recipe, Recipe):
-        raise UsageError(f"{recipe.name} is a pipeline", f"train {' or '.join(part.name for part in recipe.parts.values())}")
+    if not isinstance(recipe, Recipe) or recipe.train is None:
+        trained = [one.name for one in session.recipes((), everything=True) if isinstance(one, Recipe) and one.train]
+        raise UsageError(f"{recipe.name} does not say how it is trained", f"recipes that do: {', '.join(trained) or 'none'}")
     known = session.place.declared.datasets
     if dataset and dataset not in known:
         raise UsageError(f"zoo.yaml has no dataset {dataset}", f"it has {', '.join(known)}")

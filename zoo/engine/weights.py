@@ -8,7 +8,6 @@ import msgspec
 
 from zoo.engine.action import Action
 from zoo.engine.wish import Plan, Wish
-from zoo.errors import UsageError
 from zoo.models import OnnxGraph
 from zoo.recipe.model import Recipe
 from zoo.steps.fetch import FetchWeights
@@ -32,10 +31,10 @@ def fetch(story: Plan, recipe: Recipe, wish: Wish) -> str:
 
 
 def train(story: Plan, recipe: Recipe, wish: Wish) -> str:
-    """The weights that `zoo train` makes, after those that they begin with. Raises UsageError where the recipe does not say how."""
+    """The weights that `zoo train` makes, after those that they begin with, of a recipe that says how."""
     task = recipe.train
     if task is None or isinstance(recipe.model, OnnxGraph):
-        raise UsageError(f"{recipe.name} does not say how it is trained", "`train:` in the recipe; `zoo list` shows which recipes have one")
+        raise AssertionError("a recipe without weights that says nothing of training, which its checks refuse")
     dataset = story.workspace.datasets[wish.learnt or task.dataset]
     reads: dict[str, str] = {} if recipe.name in wish.untrained else story.photos(dataset)
     if task.initial and recipe.name not in wish.untrained:
