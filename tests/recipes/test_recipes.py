@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,14 @@ def test_every_recipe_offers_every_kind_of_target_and_names_its_editors_schema(n
     assert place.find(name).read_text().startswith(f"# yaml-language-server: $schema=../docs/schema/{schema}.json\n")
 
 
+def _begun(name: str) -> Iterator[str]:
+    """A recipe, and those whose weights its training begins with."""
+    yield name
+    recipe = open_place(str(ROOT)).network(name)
+    if recipe.train and recipe.train.initial and recipe.train.initial.recipe:
+        yield from _begun(recipe.train.initial.recipe)
+
+
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name not in TRAINED_OTHERWISE])
 def test_tensorrt_rtx_builds_every_precision_of_every_recipe(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
@@ -72,13 +80,18 @@ def test_tensorrt_rtx_builds_every_precision_of_every_recipe(
     assert isinstance(recipe, Recipe) and recipe.calibration is not None
     judging = {"type": "coco", "images": "pictures", "annotations": "pictures/people.json"}
     datasets = {dataset: dict(judging) for evaluation in recipe.evaluate for dataset in evaluation.datasets}
+    begun = {name}
+    if recipe.train:
+        looked_at = [recipe.train.validation.dataset] if recipe.train.validation else []
+        datasets |= {dataset: dict(judging) for dataset in (recipe.train.dataset, *looked_at)}
+        begun = set(_begun(name))
     # the graph is what is built, and it is the same whatever the weights and the pictures
     calibrating = {"type": "coco", "images": "others", "annotations": "others/people.json"}
     declared: dict[str, Any] = {"datasets": {**datasets, recipe.calibration.dataset: calibrating}}
     # but for one that is a file: without it there is no graph
     whole = isinstance(recipe.model, OnnxGraph)
     root = workspace(tmp_path, mirrors=[str(request.getfixturevalue("assets") / "weights")] if whole else [], **declared)
-    for other in set(RECIPES) - {name}:
+    for other in set(RECIPES) - begun:
         (root / f"recipes/{other}.yaml").unlink()
     path = root / f"recipes/{name}.yaml"
     text = path.read_text()
