@@ -145,6 +145,7 @@ def test_what_has_not_been_trained_is_not_trained_by_build(tmp_path: Path, zoo: 
     said = zoo("build", "stick_openpose", "--workspace", str(root))
     assert said.code == 4 and "stick_openpose has not been trained here" in said.err and "zoo train stick_openpose" in said.err
     assert "photos/stick_train/render" not in made(said)
+    assert not list(root.glob(".zoo/partial/*")), "nothing was begun that could be gone on with"
     said = zoo("build", "stick_openpose", "-t", "onnxruntime-fp32", "--rehearse", "--workspace", str(root))
     assert said.code == 0 and "stick_openpose/fetch" in made(said)
 

@@ -221,7 +221,7 @@ def _weights_of(recipe: Recipe, fetched: Outcome) -> Weights:
     """The weights of one network."""
     stated = words(recipe.licences.weights, recipe.licences.use)
     if fetched.artifact is None:
-        return Weights(title="not fetched", licence=stated)
+        return Weights(title="not fetched" if recipe.weights else "not trained", licence=stated)
     provenance = Provenance.read(fetched.artifact.path)
     official = recipe.weights and not provenance.substitute
     title = "official" if official else provenance.source

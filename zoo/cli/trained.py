@@ -56,7 +56,7 @@ def carried_out(
         every=looked_at.every if looked_at else 1,
     )
     session = replace(session, context=replace(session.context, training=training))
-    if int(os.environ.get("RANK", "0")):
+    if "WORLD_SIZE" in os.environ and int(os.environ.get("RANK", "0")):
         _follow(session, action, made)
         return {}
     return session.carry_out(list(story.actions.values()), jobs=1, again=lambda one: again and one.id == id, fail_fast=True, quiet=quiet)

@@ -242,7 +242,7 @@ def _make(todo: Sequence[tuple[Action, str, Context]], made: Mapping[str, Artifa
             for number, (action, name, context) in enumerate(todo):
                 context.report("started" if not number else f"in one pass with {todo[0][0].id}")
                 partial = store.resumed(name)
-                if action.step.precious:
+                if action.step.precious and context.training:  # what is refused leaves nothing to be kept
                     store.guard(partial)
                 own = replace(context, partial=partial)
                 out = stack.enter_context(store.workplace()) / "out"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,12 +63,12 @@ class Validation:
         runner = Torch(module, self.outputs, self.input, threads=self.threads)
         estimator = Estimator(runner, self.preprocess, self.decode, self.scales, self.turns, TOGETHER)
         assert self.images.annotations is not None
-        found: list[Mapping[str, Any]] = []
+        found: list[dict[str, Any]] = []
         samples = self.images.samples
         for start in range(0, len(samples), TOGETHER):
             chunk = samples[start : start + TOGETHER]
             for sample, poses in zip(chunk, estimator.many([self.images.read(one) for one in chunk]), strict=True):
                 found += self.metric.results(poses, self.decode.skeleton, sample.id)
             context.report(what, start + len(chunk), len(samples), "images")
-        figures = self.metric.evaluate(self.images.annotations, self.images.ids, [dict(one) for one in found])
+        figures = self.metric.evaluate(self.images.annotations, self.images.ids, found)
         return figures if self.ceiling is None else {**figures, "ceiling": self.ceiling}
