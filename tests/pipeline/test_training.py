@@ -189,8 +189,11 @@ def test_a_try_is_told_and_not_taken(tmp_path: Path, zoo: Zoo) -> None:
     ("name", "devices"),
     [("openpose_vgg19", 1), ("openpose_vgg19_8", 2), ("lightweight_openpose_train_1", 1), ("lightweight_openpose_train_3", 1)],
 )
-def test_the_recipes_of_full_size_take_first_steps_on_photographs(name: str, devices: int, assets: Path, tmp_path: Path, zoo: Zoo) -> None:
+def test_the_recipes_of_full_size_take_first_steps_on_photographs(
+    name: str, devices: int, assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zoo: Zoo
+) -> None:
     """On small crops and few at a time, from random weights where those to begin with cannot be had; stopped and taken up again."""
+    monkeypatch.setenv("ZOO_ASSETS", str(assets))
     root = tmp_path / "workspace"
     shutil.copytree(ROOT / "recipes", root / "recipes")
     small = recipe(name)

@@ -1,10 +1,9 @@
 """The loop: what it learns, what it leaves behind, how it goes on, and how it ends."""
 
-import os
 import re
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tiny_training import Fakes, Tiny, job, norms, task
+from tiny_training import Fakes, Tiny, job, killed, norms, task
 
 from zoo.context import Context, Progress
 from zoo.errors import Cancelled, StepFailed, UsageError
@@ -92,50 +91,14 @@ def test_training_begins_with_the_weights_that_it_is_given(tmp_path: Path, conte
     assert not torch.equal(network["second.bias"], torch.full((57,), 0.01))
 
 
-def killed(one: Job, context: Context, prepare: Callable[[], Context]) -> int:
-    """`fit` in a process of its own; what ended it."""
-    child = os.fork()
-    if child == 0:
-        try:
-            fit(one, context=prepare())
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 @pytest.mark.parametrize("moment", ["step", "writing", "validation"])
 def test_a_training_that_was_killed_goes_on_as_if_nothing_had_been(moment: str, tmp_path: Path, context: Context) -> None:
-    def die() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def prepare() -> Context:
-        if moment == "writing":
-            write, calls = torch.save, iter((False, False, True))
-
-            def save(content: Any, file: Any) -> None:
-                if next(calls):
-                    file.write(b"half")
-                    file.flush()
-                    die()
-                write(content, file)
-
-            torch.save = save
-        word = {"step": "epoch 2 of 3, loss", "validation": "validating epoch 2"}.get(moment, "never")
-        seen: list[str] = []
-
-        def listen(news: Progress) -> None:
-            seen.extend([news.what] * news.what.startswith(word))
-            if len(seen) == (3 if moment == "step" else 1):
-                die()
-
-        return replace(context, listener=listen)
-
     # dropout: the states of the generators are gone on with as well
     wanted = task(ema=0.5, clip=0.5, schedule={"type": "cosine"}, validation={"dataset": "d", "protocol": "p"})
     whole = job(tmp_path / "whole", wanted, Tiny(norm=True, dropout=0.5), validate=norms)
     fit(whole, context=context)
     broken = replace(whole, folder=tmp_path / "broken")
-    assert killed(broken, context, prepare) == -signal.SIGKILL
+    assert killed(broken, moment) == -signal.SIGKILL
     before = left(broken)
     assert before["step"] == {"step": 6, "writing": 4, "validation": 8}[moment]
     fit(broken, context=context)

@@ -1,5 +1,6 @@
 """A network and examples that take no time to learn from, for tests of training."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -10,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo.context import Context
+from zoo.context import Context, Progress
 from zoo.errors import StepFailed
 from zoo.models.base import HeatmapArchitecture
-from zoo.training.fit import Job
+from zoo.training.fit import Job, fit
 from zoo.training.order import Order
 from zoo.training.train import Train
 
@@ -124,3 +125,37 @@ def norms(network: Any, epoch: int, context: Context) -> dict[str, float]:
     context.report(f"validating epoch {epoch}")
     heatmaps, _ = network(torch.full((1, 3, SIZE, SIZE), 0.25))
     return {"said": float(heatmaps.mean()), "training": float(network.training)}
+
+
+def killed(one: Job, moment: str) -> int:
+    """`fit` in a process of its own that is killed at a `moment`: within a `step`, while `writing` a checkpoint, in `validation`; what
+    ended it. Spawned: torch's threads, once they were used, do not outlive a fork, and whatever waits for them hangs."""
+    child = multiprocessing.get_context("spawn").Process(target=_end, args=(one, moment))
+    child.start()
+    child.join(120)
+    child.terminate()  # nothing, where it has ended
+    assert child.exitcode is not None, "it hangs"
+    return child.exitcode
+
+
+def _end(one: Job, moment: str) -> None:
+    seen = 0
+
+    def listen(news: Progress) -> None:
+        nonlocal seen
+        seen += news.what.startswith({"step": "epoch 2 of 3, loss", "validation": "validating epoch 2"}.get(moment, "never"))
+        if seen == (3 if moment == "step" else 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    if moment == "writing":
+        write, calls = torch.save, iter((False, False, True))
+
+        def save(content: Any, file: Any) -> None:
+            if next(calls):
+                file.write(b"half")
+                file.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+            write(content, file)
+
+        torch.save = save
+    fit(one, context=Context(root=one.folder, cache=one.folder, listener=listen))
