@@ -168,6 +168,13 @@ def test_two_processes_learn_what_one_does(trained: Path, tmp_path: Path, zoo: Z
     assert losses(root) == pytest.approx(losses(trained), rel=0.1)
 
 
+def test_devices_that_cannot_share_a_batch_are_refused_before_anything_is_drawn(tmp_path: Path, zoo: Zoo) -> None:
+    root = miniature(tmp_path / "workspace")
+    said = zoo("train", "stick_openpose", "--devices", "3", "--accelerator", "cpu", "--workspace", str(root))
+    assert said.code == 2 and "cannot be shared by 3 devices" in said.err
+    assert not (root / ".zoo/objects").exists()
+
+
 def test_a_recipe_that_says_nothing_of_training_is_refused_with_those_that_do(zoo: Zoo) -> None:
     for name in ("rtmpose_t", "rtmdet_rtmpose_t"):
         said = zoo("train", name, "--workspace", str(ROOT))

@@ -173,6 +173,10 @@ PIXELS = np.random.default_rng(0).integers(40, 200, (9, 11, 3), np.uint8)
 
 def test_colours_that_do_not_move_are_left_alone() -> None:
     assert Colour().draw(np.random.default_rng(0)) is None
+    generator = np.random.default_rng(0)
+    moved = sum(Colour(hue=20, probability=0.25).draw(generator) is not None for _ in range(2000))
+    assert moved == pytest.approx(500, abs=80)  # four deviations
+    assert all(Colour(hue=20).draw(generator) is not None for _ in range(100))
     np.testing.assert_array_equal(Tone(0, 1, 1, 0).apply(PIXELS), PIXELS)
 
 

@@ -91,6 +91,17 @@ def test_training_begins_with_the_weights_that_it_is_given(tmp_path: Path, conte
     assert not torch.equal(network["second.bias"], torch.full((57,), 0.01))
 
 
+def test_what_is_frozen_stays_for_its_first_steps_and_learns_then(tmp_path: Path, context: Context) -> None:
+    one = job(tmp_path / "a", task(epochs=2, frozen={"first.*": 4}))
+    torch.manual_seed(one.task.seed)
+    before = Tiny().module().state_dict()
+    fit(replace(one, until=4), context=context)
+    frozen = left(one)["network"]
+    assert torch.equal(frozen["first.weight"], before["first.weight"]) and not torch.equal(frozen["second.weight"], before["second.weight"])
+    fit(one, context=context)
+    assert not torch.equal(left(one)["network"]["first.weight"], before["first.weight"])
+
+
 @pytest.mark.parametrize("moment", ["step", "writing", "validation"])
 def test_a_training_that_was_killed_goes_on_as_if_nothing_had_been(moment: str, tmp_path: Path, context: Context) -> None:
     # dropout: the states of the generators are gone on with as well

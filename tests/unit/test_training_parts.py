@@ -68,18 +68,20 @@ def test_steps_that_do_not_rise_are_refused() -> None:
 def test_only_kernels_decay_and_rates_have_their_multipliers() -> None:
     network = Tiny(norm=True).module()
     names = {id(parameter): name for name, parameter in network.named_parameters()}
-    groups = parameter_groups(network, Adam(lr=0.1, weight_decay=0.5), {r"features\..*": 0.0, r".*\.bias": 2.0})
+    groups = parameter_groups(network, Adam(lr=0.1, weight_decay=0.5), {r"features\..*": 0.0, r".*\.bias": 2.0}, {})
     told = {names[id(parameter)]: (group["lr"], group["weight_decay"]) for group in groups for parameter in group["params"]}
     assert told == {"first.weight": (0.1, 0.5), "first.bias": (0.2, 0), "second.weight": (0.1, 0.5), "second.bias": (0.2, 0)}
     assert not any(parameter.requires_grad for parameter in network.features.parameters())
     with pytest.raises(StepFailed, match=r"'third\.\*' matches no parameter"):
-        parameter_groups(network, Adam(lr=0.1), {"third.*": 2.0})
+        parameter_groups(network, Adam(lr=0.1), {"third.*": 2.0}, {})
+    with pytest.raises(StepFailed, match=r"frozen: 'third\.\*' matches no parameter"):
+        parameter_groups(network, Adam(lr=0.1), {}, {"third.*": 2})
 
 
 @pytest.mark.parametrize("optimizer", [Adam(lr=1e-4, weight_decay=0.01), AdamW(lr=1e-4), Momentum(lr=1e-4, nesterov=True)])
 def test_every_optimizer_is_built_and_takes_a_step_downhill(optimizer: Any) -> None:
     network = Tiny().module()
-    built = optimizer.build(parameter_groups(network, optimizer, {}))
+    built = optimizer.build(parameter_groups(network, optimizer, {}, {}))
     image = torch.ones(1, 3, 32, 32)
     before = network(image)[0].square().sum()
     before.backward()

@@ -107,7 +107,7 @@ def test_every_multiplier_is_somebodys_and_each_parameter_has_the_rate_of_its_ki
     one, task = recipe(name)
     with torch.device("meta"):
         module = one.model.module()
-    groups = parameter_groups(module, task.optimizer, task.multipliers)
+    groups = parameter_groups(module, task.optimizer, task.multipliers, task.frozen)
     rates = {id(parameter): group["base"] / task.optimizer.lr for group in groups for parameter in group["params"]}
     by_name = {key: rates[id(parameter)] for key, parameter in module.named_parameters()}
     expected: dict[str, float] = {
@@ -121,12 +121,15 @@ def test_every_multiplier_is_somebodys_and_each_parameter_has_the_rate_of_its_ki
         "refinement_stages.0.heatmaps.1.0.weight": 4, "refinement_stages.0.heatmaps.1.0.bias": 8,
     })  # fmt: skip
     assert {key: by_name[key] for key in expected} == pytest.approx(expected)
+    stay = {id(parameter): group["frozen"] for group in groups for parameter in group["params"]}
+    held = {key for key, parameter in module.named_parameters() if stay[id(parameter)]}
+    assert all(key.startswith("conv") and "CPM" not in key for key in held) and len(held) == (20 if name == "openpose_vgg19" else 0)
 
 
 def test_one_card_and_eight_learn_the_same_from_the_same() -> None:
     tasks = [msgspec.structs.asdict(recipe(name)[1]) for name in ("openpose_vgg19", "openpose_vgg19_8")]
     apart = {key for key, value in tasks[0].items() if value != tasks[1][key]}
-    assert apart == {"optimizer", "multipliers", "schedule", "epochs", "batch", "loss_scale", "clip", "checkpoint"}
+    assert apart == {"optimizer", "multipliers", "frozen", "schedule", "epochs", "batch", "loss_scale", "clip", "checkpoint"}
 
 
 def test_openpose_is_shown_pixels_over_255_less_a_half() -> None:

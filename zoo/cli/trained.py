@@ -21,7 +21,8 @@ from zoo.engine.weights import train
 from zoo.engine.wish import Plan, Wish
 from zoo.files import write_bytes
 from zoo.recipe.model import Recipe
-from zoo.steps.train import HISTORY, WEIGHTS
+from zoo.steps.train import HISTORY, WEIGHTS, TrainNetwork
+from zoo.training.loop import fits
 
 
 def carried_out(
@@ -40,7 +41,9 @@ def carried_out(
     story = Plan(session.place)
     id = train(story, recipe, wish)
     action = story.actions[id]
-    looked_at = recipe.train.validation if recipe.train and validated else None
+    assert recipe.train is not None and isinstance(action.step, TrainNetwork)
+    fits(action.step.model, action.step.task, devices=devices, accelerator=accelerator, nodes=nodes)
+    looked_at = recipe.train.validation if validated else None
     photos = story.photos(session.place.declared.datasets[looked_at.dataset]) if looked_at else {}
     before = [one for one in story.actions.values() if one.id != id]
     outcomes = session.carry_out(before, jobs=1, again=lambda _: False, fail_fast=True, quiet=quiet)
@@ -51,7 +54,7 @@ def carried_out(
         devices=devices,
         nodes=nodes,
         accelerator=accelerator,
-        checkpoint=recipe.train.checkpoint if recipe.train else 1,
+        checkpoint=recipe.train.checkpoint,
         validate=_validation(session, recipe, made.get(photos.get("photos", ""))) if looked_at else None,
         every=looked_at.every if looked_at else 1,
     )

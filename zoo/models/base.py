@@ -64,3 +64,17 @@ class HeatmapArchitecture(Architecture, frozen=True, kw_only=True):
     def keypoints(self) -> int:
         """How many keypoints a pose has."""
         return self.num_heatmaps - 1
+
+
+class PafArchitecture(HeatmapArchitecture, frozen=True, kw_only=True):
+    """One that tells who a keypoint belongs to by part affinity fields (PAFs) along the limbs: OpenPose's kind."""
+
+    num_pafs: Annotated[int, Meta(description="two channels for each limb", ge=2, multiple_of=2)] = 38
+
+    stride: ClassVar[int] = 8
+    skeleton: ClassVar[str] = "openpose_18"
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """Name -> channels, in the order of the module's outputs, each (N, channels, H / 8, W / 8): the last stage's."""
+        return {"pafs": self.num_pafs, "heatmaps": self.num_heatmaps}

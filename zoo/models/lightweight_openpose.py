@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from zoo.models.base import HeatmapArchitecture
+from zoo.models.base import PafArchitecture
 from zoo.optional import require
 
 
-class LightweightOpenPose(HeatmapArchitecture, frozen=True, tag="lightweight_openpose"):
+class LightweightOpenPose(PafArchitecture, frozen=True, tag="lightweight_openpose"):
     """MobileNetV1, a CPM block, one initial stage and refinement stages, each with heatmaps and PAFs at stride 8."""
 
     refinement_stages: Annotated[int, Meta(description="stages after the initial one; the published network has one", ge=0, le=6)] = 1
@@ -22,10 +22,7 @@ class LightweightOpenPose(HeatmapArchitecture, frozen=True, tag="lightweight_ope
         ),
     ] = False
     channels: Annotated[int, Meta(description="channels of the CPM block and of the refinement stages", ge=1)] = 128
-    num_pafs: Annotated[int, Meta(description="two channels for each limb", ge=2, multiple_of=2)] = 38
 
-    stride: ClassVar[int] = 8
-    skeleton: ClassVar[str] = "openpose_18"
     input: ClassVar[str] = "data"
 
     @property

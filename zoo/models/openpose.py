@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from zoo.models.base import HeatmapArchitecture
+from zoo.models.base import HeatmapArchitecture, PafArchitecture
 from zoo.optional import require
 
 
-class OpenPoseBody(HeatmapArchitecture, frozen=True, tag="openpose_body"):
+class OpenPoseBody(PafArchitecture, frozen=True, tag="openpose_body"):
     """VGG19 to conv4_2, two convolutions more, and six stages of two branches, PAFs and heatmaps, at stride 8."""
 
     last_relu: Annotated[
@@ -29,16 +29,8 @@ class OpenPoseBody(HeatmapArchitecture, frozen=True, tag="openpose_body"):
         ),
     ] = "floor"
     stages: Annotated[int, Meta(description="stages, the first included", ge=1, le=6)] = 6
-    num_pafs: Annotated[int, Meta(description="two channels for each limb", ge=2, multiple_of=2)] = 38
 
-    stride: ClassVar[int] = 8
-    skeleton: ClassVar[str] = "openpose_18"
     input: ClassVar[str] = "input"
-
-    @property
-    def outputs(self) -> dict[str, int]:
-        """Name -> channels, in the order of the module's outputs, each (N, channels, H / 8, W / 8): the last stage's."""
-        return {"pafs": self.num_pafs, "heatmaps": self.num_heatmaps}
 
     def module(self) -> Any:
         """The network with random weights, for evaluation: (N, 3, H, W) BGR / 256 - 0.5 -> `outputs`."""

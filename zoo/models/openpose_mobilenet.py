@@ -6,20 +6,17 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from zoo.models.base import HeatmapArchitecture
+from zoo.models.base import PafArchitecture
 from zoo.optional import require
 
 
-class OpenPoseMobileNet(HeatmapArchitecture, frozen=True, tag="openpose_mobilenet"):
+class OpenPoseMobileNet(PafArchitecture, frozen=True, tag="openpose_mobilenet"):
     """MobileNetV1 features of three depths joined at stride 8, and the stages of OpenPose in depthwise-separable convolutions."""
 
     width: Annotated[float, Meta(description="channels of the backbone as a part of MobileNetV1's", gt=0)] = 0.75
     head_width: Annotated[float, Meta(description="channels of the stages as a part of OpenPose's", gt=0)] = 0.5
     stages: Annotated[int, Meta(description="stages, the first included", ge=1, le=6)] = 6
-    num_pafs: Annotated[int, Meta(description="two channels for each limb", ge=2, multiple_of=2)] = 38
 
-    stride: ClassVar[int] = 8
-    skeleton: ClassVar[str] = "openpose_18"
     input: ClassVar[str] = "image"
 
     @property

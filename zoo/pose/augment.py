@@ -29,11 +29,12 @@ class Colour(Record, frozen=True, kw_only=True):
     contrast: Annotated[float, Meta(description="0.2: the difference to the mean times 0.8 to 1.2.", ge=0, lt=1)] = 0.0
     saturation: Annotated[float, Meta(description="0.2: the difference to grey times 0.8 to 1.2.", ge=0, lt=1)] = 0.0
     hue: Annotated[float, Meta(description="In degrees, either way.", ge=0, le=180)] = 0.0
+    probability: Annotated[float, Meta(description="Of moving any of them; else the image keeps its colours.", ge=0, le=1)] = 1.0
 
     def draw(self, generator: np.random.Generator) -> Tone | None:
         """What is done to the colours of one image; None where nothing is."""
         limits = np.array([self.brightness, self.contrast, self.saturation, self.hue])
-        if not limits.any():
+        if not limits.any() or generator.random() >= self.probability:
             return None
         brightness, contrast, saturation, hue = ((2 * generator.random(4) - 1) * limits).tolist()
         return Tone(brightness, 1 + contrast, 1 + saturation, math.radians(hue))

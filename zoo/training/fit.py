@@ -132,7 +132,7 @@ class Fit:
             )
         self.network.load_state_dict({**self.network.state_dict(), **{key: torch.as_tensor(value) for key, value in job.initial.items()}})
         self.network.train().to(memory_format=LAYOUT)
-        groups = parameter_groups(self.network, self.task.optimizer, self.task.multipliers)
+        groups = parameter_groups(self.network, self.task.optimizer, self.task.multipliers, self.task.frozen)
         self.stages = fabric.setup_module(Stages(self.network))
         self.optimizer = fabric.setup_optimizers(self.task.optimizer.build(groups))
         self.ema = Ema(self.network, self.task.ema) if self.task.ema and self.first else None
@@ -173,7 +173,7 @@ class Fit:
         began, waited = perf_counter(), parts.waited
         factor = task.schedule.multiplier(self.step, self.order.per_epoch, self.total)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["base"] * factor
+            group["lr"] = group["base"] * factor * (self.step >= group["frozen"])
         total: Tensor | float = 0.0
         for part in range(task.accumulate):
             image, heatmaps, pafs, mask = (tensor.to(self.fabric.device, non_blocking=True) for tensor in next(parts))

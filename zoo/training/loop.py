@@ -59,13 +59,12 @@ def train(
     WORLD_SIZE are set) this process is one of those itself, and all but the first give None.
     Raises MissingTool; UsageError where batch, devices and machines do not fit; StepFailed where the checkpoint is of another architecture
     or training or cannot be written, a loss or a weight is not finite, an example cannot be read or a process dies; Cancelled."""
-    for module in ("torch", "lightning_fabric", "tensorboardX"):
-        require(module)
+    accelerated = fits(model, task, devices=devices, accelerator=accelerator, nodes=nodes)
+    order = Order(len(examples), task.batch, task.accumulate, task.seed, devices * nodes)
+    if not order.per_epoch:
+        raise UsageError(f"there are {order.examples} examples, and a batch has {order.batch}", "a smaller `batch`, or more to learn from")
     from zoo.training.fit import Job, fit
 
-    accelerated = _accelerated(accelerator, devices)
-    order = Order(len(examples), task.batch, task.accumulate, task.seed, devices * nodes)
-    _fits(model, task, order, devices, nodes)
     job = Job(
         model=model,
         task=task,
@@ -100,28 +99,33 @@ def _accelerated(accelerator: Accelerator, devices: int) -> bool:
     return True
 
 
-def _fits(model: Architecture, task: Train, order: Order, devices: int, nodes: int) -> None:
-    """Raises UsageError where the numbers do not go together."""
-    parts = order.processes * order.accumulate
+def fits(model: Architecture, task: Train, *, devices: int, accelerator: Accelerator, nodes: int) -> bool:
+    """Whether it is computed on GPUs. To be asked before anything is fetched or drawn to learn from.
+
+    Raises MissingTool; UsageError where the numbers do not go together."""
+    for module in ("torch", "lightning_fabric", "tensorboardX"):
+        require(module)
+    accelerated = _accelerated(accelerator, devices)
+    processes = devices * nodes
+    parts = processes * task.accumulate
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
-        if (world := int(os.environ["WORLD_SIZE"])) != order.processes:
+        if (world := int(os.environ["WORLD_SIZE"])) != processes:
             raise UsageError(
-                f"torchrun started {world} processes, and {devices} devices on {nodes} machines are {order.processes}", "say both alike"
+                f"torchrun started {world} processes, and {devices} devices on {nodes} machines are {processes}", "say both alike"
             )
     elif nodes > 1:
         raise UsageError(
             f"{nodes} machines are wanted", "torchrun starts the processes on each: torchrun --nnodes N --nproc-per-node DEVICES ..."
         )
-    if order.batch % parts:
+    if task.batch % parts:
         raise UsageError(
-            f"a batch of {order.batch} cannot be shared by {order.processes} devices in {order.accumulate} parts each",
+            f"a batch of {task.batch} cannot be shared by {processes} devices in {task.accumulate} parts each",
             f"`batch` counts the examples of all devices together: a multiple of {parts}",
         )
-    if not order.per_epoch:
-        raise UsageError(f"there are {order.examples} examples, and a batch has {order.batch}", "a smaller `batch`, or more to learn from")
     if task.targets.stride != model.stride or any(side % model.stride for side in task.size):
         height, width = task.size
         raise UsageError(
             f"targets of stride {task.targets.stride} on crops of {height}x{width}, and the network's stride is {model.stride}",
             "`targets.stride` of `train:` is the network's, and `size` a multiple of it",
         )
+    return accelerated

@@ -63,27 +63,42 @@ class Momentum(Choice, frozen=True, kw_only=True, tag="momentum"):
 Optimizer = Adam | AdamW | Momentum
 
 
-def parameter_groups(module: Any, optimizer: Optimizer, multipliers: Mapping[str, float]) -> list[dict[str, Any]]:
+def parameter_groups(
+    module: Any, optimizer: Optimizer, multipliers: Mapping[str, float], frozen: Mapping[str, int]
+) -> list[dict[str, Any]]:
     """The parameters of a torch module, those of one rate and decay together, as torch's optimizers take them.
 
-    `base` of a group is its rate before the schedule. Weight decay is for kernels: what has two dimensions or more. `multipliers`:
-    regular expression over whole names -> part of the rate, the first that matches; what is multiplied by 0 needs no gradient any
-    more and is in no group. Raises StepFailed where one of them matches nothing, or nothing is left to learn."""
-    for pattern in multipliers:
-        if not any(re.fullmatch(pattern, name) for name, _ in module.named_parameters()):
-            raise StepFailed(
-                f"multipliers: {pattern!r} matches no parameter of the network", "it has to match a whole name, such as `a.0.weight`"
-            )
-    together: dict[tuple[float, bool], list[Any]] = {}
+    `base` of a group is its rate before the schedule, `frozen` the steps before which it has none. Weight decay is for kernels: what
+    has two dimensions or more. `multipliers`: regular expression over whole names -> part of the rate, the first that matches; what is
+    multiplied by 0 needs no gradient any more and is in no group. `frozen`: the same -> steps. Raises StepFailed where one of them
+    matches nothing, or nothing is left to learn."""
+    names = [name for name, _ in module.named_parameters()]
+    for field, patterns in (("multipliers", multipliers), ("frozen", frozen)):
+        for pattern in patterns:
+            if not any(re.fullmatch(pattern, name) for name in names):
+                raise StepFailed(
+                    f"{field}: {pattern!r} matches no parameter of the network", "it has to match a whole name, such as `a.0.weight`"
+                )
+    together: dict[tuple[float, float, bool], list[Any]] = {}
     for name, parameter in module.named_parameters():
-        part = next((value for pattern, value in multipliers.items() if re.fullmatch(pattern, name)), 1.0)
+        part = _first(multipliers, name, 1.0)
         if part == 0:
             parameter.requires_grad_(False)
         else:
-            together.setdefault((part, parameter.ndim > 1), []).append(parameter)
+            together.setdefault((part, _first(frozen, name, 0), parameter.ndim > 1), []).append(parameter)
     if not together:
         raise StepFailed("multipliers: every parameter of the network is multiplied by 0", "nothing is left to learn")
     return [
-        {"params": parameters, "lr": optimizer.lr * part, "base": optimizer.lr * part, "weight_decay": optimizer.weight_decay * kernels}
-        for (part, kernels), parameters in together.items()
+        {
+            "params": parameters,
+            "lr": optimizer.lr * part,
+            "base": optimizer.lr * part,
+            "frozen": steps,
+            "weight_decay": optimizer.weight_decay * kernels,
+        }
+        for (part, steps, kernels), parameters in together.items()
     ]
+
+
+def _first(patterns: Mapping[str, float], name: str, otherwise: float) -> float:
+    return next((value for pattern, value in patterns.items() if re.fullmatch(pattern, name)), otherwise)

@@ -67,6 +67,10 @@ class Train(Record, frozen=True, kw_only=True):
     multipliers: Annotated[
         dict[str, float], Meta(description="regular expression over names of parameters -> part of the rate; the first that matches")
     ] = {}
+    frozen: Annotated[
+        dict[str, Count],
+        Meta(description="regular expression over names of parameters -> first steps in which they stay; the first that matches"),
+    ] = {}
     schedule: Annotated[Schedule, Meta(description="how the rate changes")] = Constant()
     epochs: Annotated[int, Meta(description="how often every example is seen", ge=1)]
     batch: Annotated[int, Meta(description="examples in one step, over all devices together", ge=1)]
@@ -90,6 +94,7 @@ class Train(Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _compiled("multipliers", self.multipliers)
+        _compiled("frozen", self.frozen)
 
 
 def _compiled(field: str, patterns: Iterable[str]) -> None:
