@@ -15,6 +15,7 @@ from zoo.engine.code import Code
 from zoo.engine.execute import execute, foresee
 from zoo.engine.store import Store
 from zoo.errors import Bug, Cancelled, StepFailed
+from zoo.record import Record
 
 
 @pytest.fixture
@@ -52,6 +53,19 @@ def test_what_is_known_starts_no_thread(store: Store, context: Context, tmp_path
     assert [outcome.state for outcome in execute(actions, store, context).values()] == ["known", "known"]
     with pytest.raises(TypeError):
         execute(chain(tmp_path / "log", "c"), store, context)
+
+
+def test_code_is_read_in_one_thread(store: Store, context: Context) -> None:
+    """Also that of an action whose key has to wait for what it reads."""
+    first: dict[type[Record], threading.Thread] = {}
+
+    class Watched(Code):
+        def digest(self, step: Record) -> str:
+            first.setdefault(type(step), threading.current_thread())
+            return super().digest(step)
+
+    execute([Action("a", Write(text="a")), Action("b", Constant(text="b"), {"before": "a"})], store, context, jobs=2, code=Watched())
+    assert first == {Write: threading.main_thread(), Constant: threading.main_thread()}
 
 
 def test_outcomes_stand_in_the_order_of_the_plan_whatever_was_known(store: Store, context: Context, tmp_path: Path) -> None:

@@ -79,6 +79,9 @@ def execute(
                 settle(known)
             else:
                 waiting.append(action)
+    for action in waiting:
+        # here, not where each is carried out: up to 3.11 Python's parser fails now and then in several threads at once
+        code.digest(action.step)
     companies = _companies(waiting)
 
     with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="zoo") as pool:
