@@ -1,6 +1,7 @@
 """The digest of a step's code follows its imports, and nothing else."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,10 @@ def test_what_was_parsed_is_remembered_until_the_file_changes(tmp_path: Path) ->
     first.save()
     assert (tmp_path / "code.json").exists()
     assert Code(tmp_path).digest(decoder) == digest
+
+
+def test_a_record_whose_code_is_known_stays_so_that_no_other_takes_its_place(package: Path) -> None:
+    decoder, code = PafDecoder(heatmaps="h", pafs="p"), Code(package=package)
+    before = sys.getrefcount(decoder)
+    assert code.digest(decoder) == code.digest(decoder) == closure(package, PafDecoder.__module__)
+    assert sys.getrefcount(decoder) == before + 1

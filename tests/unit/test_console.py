@@ -88,3 +88,14 @@ def test_progress_keeps_the_total_that_was_said_and_each_kind_of_work_has_a_spee
         "calibrating 30/60 images, 3.0 a second, 10 s left",
         "calibrating 0/60 images",
     ]
+
+
+def test_what_has_ended_stands_in_the_log_at_once_and_a_run_that_says_nothing_writes_none(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "run.log"
+    with Teller(log, verbose=False, quiet=True, total=2) as teller:
+        teller.heard(Progress("tiny/x", "drawing", 1, 2, "images"))
+        assert not log.exists()
+        for number in (1, 2):
+            teller.finished(Outcome(Action(f"tiny/{number}", Write(text=""), {}), "made", "key", seconds=1.5))
+            assert [line.split(" ", 1)[1] for line in log.read_text().splitlines()][-1] == f"made    tiny/{number}  1.5 s  key  "
+            assert len(log.read_text().splitlines()) == number

@@ -64,6 +64,16 @@ def test_only_what_is_judged_on_a_detectors_boxes_reads_them_and_they_are_found_
     assert all(order.index(source) < order.index(id) for id, action in actions.items() for source in action.reads.values())
 
 
+def test_whether_images_are_here_is_looked_up_once_a_plan(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    absent = Coco.absent
+    monkeypatch.setattr(Coco, "absent", lambda self, context: (asked.append(self.images), absent(self, context))[1])
+    first = planned(small, accuracy=True, latency=True, end_to_end=True)
+    assert len(asked) == 3, "without boxes, with those of annotations, and with those that a detector finds"
+    shutil.rmtree(small.root / "coco")
+    assert planned(small, accuracy=True).keys() < first.keys(), "the next plan looks again"
+
+
 def test_where_only_building_is_asked_for_no_detector_is_needed(small: Small) -> None:
     assert not any(id.startswith(("finder/", "boxes/")) for id in planned(small))
     # but for calibrating and comparing, where there are no other boxes

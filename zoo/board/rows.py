@@ -155,11 +155,11 @@ def _belongs(failure: Failure, key: Key) -> bool:
 
 
 def _ranked(found: list[Row]) -> list[Row]:
-    """Sorted by table and by the figure that ranks it; rank is counted anew in every table."""
+    """Sorted by table and by the figure that ranks it, and what is alike in that left as it was; rank is counted anew in every table."""
 
-    def order(row: Row) -> tuple[Key, bool, float, str, str, str, int, bytes]:
+    def order(row: Row) -> tuple[Key, bool, float, str, str, str, int]:
         best, result = row.best, row.result
-        return (row.key, best is None, -(best or 0.0), result.recipe, result.target, result.machine, row.batch, canonical(result))
+        return (row.key, best is None, -(best or 0.0), result.recipe, result.target, result.machine, row.batch)
 
     ranked: list[Row] = []
     place, key, last = 0, None, None

@@ -34,14 +34,13 @@ def command(check: bool, current: tuple[str, ...], as_json: bool, workspace: str
 
     from zoo.board.tables import to_json
     from zoo.cli.session import Session, relative
-    from zoo.engine.code import Code
     from zoo.engine.plan import Definitions
     from zoo.errors import Findings
 
     session = Session.open(workspace, verbose=verbose)
-    definitions = Definitions(session.place, session.context, Code(session.store.cache))
+    definitions = Definitions(session.place, session.context, session.code)
     found = board_rows(session, definitions)
-    definitions.code.save()
+    session.code.save()
     if as_json:
         click.echo(msgspec.json.encode(to_json(all_tables(session, found))).decode())
         return 0

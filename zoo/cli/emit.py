@@ -68,14 +68,12 @@ def command(form: Literal["vamc", "vdsp"], name: str, target: str | None, save: 
 
 def _built(session: Session, recipe: Recipe, target: str) -> tuple[Path | None, Path | None]:
     """The target's ONNX file before any precision, and the images of its calibration that an action makes, where the store has them."""
-    from zoo.engine.code import Code
     from zoo.engine.execute import stored
     from zoo.engine.plan import plan
     from zoo.engine.wish import Plan, Wish
 
-    code = Code(session.store.cache)
-    found = stored(plan(recipe, session.place, session.context, Wish(targets=(target,))), session.store, session.context, code)
-    code.save()
+    found = stored(plan(recipe, session.place, session.context, Wish(targets=(target,))), session.store, session.context, session.code)
+    session.code.save()
     options = recipe.targets[target]
     edited = found.get(f"{recipe.name}/{target}/edit" if options and options.edits else f"{recipe.name}/edit")
     made = Plan(session.place).photos(session.place.declared.datasets[recipe.calibration.dataset]) if recipe.calibration else {}

@@ -20,20 +20,18 @@ def command(dry_run: bool, unfinished: bool, workspace: str | None, verbose: boo
     from dataclasses import replace
 
     from zoo.cli.session import Session
-    from zoo.engine.code import Code
     from zoo.engine.execute import keys_in_use
     from zoo.engine.plan import plan
     from zoo.engine.wish import Wish
 
     session = Session.open(workspace, verbose=verbose)
     recipes = session.recipes((), everything=True)
-    code = Code(session.store.cache)
     everything = Wish(accuracy=True, latency=True, end_to_end=True)
     wishes = (everything, replace(everything, rehearse=True))
     keep: set[str] = set()
     for recipe in recipes:
         for wish in wishes:
-            keep |= keys_in_use(plan(recipe, session.place, session.context, wish), session.store, session.context, code)
+            keep |= keys_in_use(plan(recipe, session.place, session.context, wish), session.store, session.context, session.code)
     for key, done in session.store.records().items():
         if done.step.get("type") == "train" and done.step.get("steps") is None:
             keep.add(key)

@@ -15,7 +15,6 @@ from zoo.cli.board import board_rows, write_board
 from zoo.cli.results import results_of, write_results
 from zoo.cli.session import Session, relative
 from zoo.cli.settings import HEADER, lines
-from zoo.engine.code import Code
 from zoo.engine.execute import Outcome
 from zoo.engine.plan import Definitions
 from zoo.recipe.composite import AnyRecipe
@@ -53,13 +52,13 @@ def tell(
 ) -> None:
     """Print the tables of this run on `targets` (globs, as they were given), or with `by_batch` a line for each timing; with
     `publish`, write results/ and LEADERBOARD.md."""
-    definitions = Definitions(session.place, session.context, Code(session.store.cache))
+    definitions = Definitions(session.place, session.context, session.code)
     results = [result for recipe in recipes for result in results_of(session, recipe, targets, outcomes, definitions)]
     if publish:
         paths = write_results(session, results)
         board = write_board(session, board_rows(session, definitions))
         click.echo(f"wrote {len(paths)} results and {relative(board)}", err=True)
-    definitions.code.save()
+    session.code.save()
     if as_json:
         click.echo("[" + ",".join(encode(result).decode() for result in results) + "]")
     elif by_batch:

@@ -40,15 +40,13 @@ def command(
 
     from zoo.cli.session import Session
     from zoo.cli.wishes import actions_for
-    from zoo.engine.code import Code
     from zoo.engine.execute import foresee
 
     session = Session.open(workspace, offline=offline, verbose=verbose, licence=licence)
     recipes = session.permitted(names, everything, weights)
     actions = actions_for(session, recipes, targets, weights=weights, rehearse=rehearse, accuracy=True, latency=True, end_to_end=True)
-    code = Code(session.store.cache)
-    states = foresee(actions, session.store, session.context, code)
-    code.save()
+    states = foresee(actions, session.store, session.context, session.code)
+    session.code.save()
     if as_json:
         click.echo(
             msgspec.json.encode([{"id": action.id, "state": states[action.id], "reads": action.reads} for action in actions]).decode()

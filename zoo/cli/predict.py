@@ -103,7 +103,6 @@ def command(
     from zoo.cli.resuming import Task
     from zoo.cli.running import chosen_target, made, parts_in
     from zoo.cli.session import Session, exit_code, relative
-    from zoo.engine.code import Code
     from zoo.errors import Bug, Cancelled, Findings
     from zoo.recipe.composite import parts_of
     from zoo.recipe.model import Recipe
@@ -138,7 +137,7 @@ def command(
         threshold=shown,
         folder=str(writer.folder.resolve()),
     )
-    key = fingerprint([task, Code(session.store.cache).digest(task)])
+    key = fingerprint([task, session.code.digest(task)])
     partial = session.store.resumed(key)
     try:
         with session.telling(f"{recipe.name}/{chosen}") as told:

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -28,7 +29,7 @@ class Teller:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
         self._live = Live(console=self._console, transient=True, refresh_per_second=4) if self._console.is_terminal and not quiet else None
         self._path = log
-        self._lines: list[str] = []
+        self._log: TextIO | None = None
         # the newest of an action, when that work began, and how much of it was done then
         self._news: dict[str, tuple[Progress, float, float]] = {}
         self._work: dict[str, dict[str, tuple[Progress, float, float]]] = {}  # each kind of work has a speed of its own
@@ -46,6 +47,8 @@ class Teller:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._live:
             self._live.__exit__(kind, error, trace)
+        if self._log:
+            self._log.close()
 
     def heard(self, news: Progress) -> None:
         """A step's report."""
@@ -85,9 +88,10 @@ class Teller:
                 self._console.print("    " + text.replace("\n", "\n    "), markup=False, emoji=False)
 
     def _note(self, line: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+        if self._log is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._log = self._path.open("a", encoding="utf-8", buffering=1)  # by line: whoever is killed has said what it did
+        self._log.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
     def _picture(self) -> RenderableType:
         now = time.monotonic()

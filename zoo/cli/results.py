@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from zoo.board.results import Result, Weights, encode, path_of
@@ -150,7 +151,7 @@ def report(outcome: Outcome | None, outcomes: Mapping[str, Outcome], dataset: st
     if outcome is None:
         return None
     if outcome.artifact:
-        return reports.read(outcome.artifact.path)
+        return _read(outcome.artifact.path)
     error, step = outcome.error, outcome.action.step
     batch = step.batch if isinstance(step, MeasureLatency | MeasureWhole) else 0
     protocols = step.protocols if isinstance(step, MeasureEndToEnd) else ()
@@ -159,6 +160,12 @@ def report(outcome: Outcome | None, outcomes: Mapping[str, Outcome], dataset: st
         # the reason is another network's: "no weights" would be said of the row's own
         said, message = "no boxes", f"{search.detector} found none: {message}"
     return reports.Failure(word=said, message=message, dataset=dataset, batch=batch, protocols=protocols)
+
+
+@cache
+def _read(folder: Path) -> reports.Report:
+    """The report of an artifact, which stays as it is: a ceiling stands beside every target, a network's parity in every pipeline."""
+    return reports.read(folder)
 
 
 def unfound(outcome: Outcome, outcomes: Mapping[str, Outcome]) -> FindBoxes | None:

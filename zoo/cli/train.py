@@ -62,7 +62,6 @@ def command(
     from zoo.cli.session import Session, exit_code
     from zoo.cli.trained import carried_out, summary
     from zoo.cli.wishes import untrained_of
-    from zoo.engine.code import Code
     from zoo.engine.wish import Wish
     from zoo.errors import UsageError
     from zoo.recipe.model import Recipe
@@ -75,7 +74,7 @@ def command(
     known = session.place.declared.datasets
     if dataset and dataset not in known:
         raise UsageError(f"zoo.yaml has no dataset {dataset}", f"it has {', '.join(known)}")
-    others = frozenset(untrained_of(session, recipe, Code(session.store.cache))) - {recipe.name}
+    others = frozenset(untrained_of(session, recipe)) - {recipe.name}
     outcomes = carried_out(
         session,
         recipe,

@@ -11,7 +11,6 @@ import msgspec
 from zoo.cli.session import Session
 from zoo.datasets import Coco
 from zoo.engine.action import Action
-from zoo.engine.code import Code
 from zoo.engine.execute import stored
 from zoo.engine.joint import parts_on
 from zoo.engine.plan import matching, plan
@@ -64,8 +63,7 @@ def actions_for(
         raise UsageError("--images and --labels belong together", "name the folder of images and the COCO annotation file")
     dataset = Coco(images=str(Path(images).resolve()), annotations=str(Path(labels).resolve())) if images and labels else None
     together: dict[str, Action] = {}
-    code = Code(session.store.cache)
-    untrained = frozenset(name for recipe in recipes for name in untrained_of(session, recipe, code))
+    untrained = frozenset(name for recipe in recipes for name in untrained_of(session, recipe))
     for recipe in recipes:
         wish = Wish(
             targets=targets or usable(session, recipe),
@@ -97,15 +95,15 @@ def actions_for(
     return list(together.values())
 
 
-def untrained_of(session: Session, recipe: AnyRecipe, code: Code) -> Iterator[str]:
+def untrained_of(session: Session, recipe: AnyRecipe) -> Iterator[str]:
     """The networks of a recipe, and those that their training begins with, whose weights `zoo train` would make and has not made."""
     for network in session.place.networks(recipe):
         if network.train and network.train.initial and network.train.initial.recipe:
-            yield from untrained_of(session, session.place.network(network.train.initial.recipe), code)
+            yield from untrained_of(session, session.place.network(network.train.initial.recipe))
         if not network.weights:
             story = Plan(session.place)
             id = train(story, network, Wish())
-            if id not in stored(list(story.actions.values()), session.store, session.context, code):
+            if id not in stored(list(story.actions.values()), session.store, session.context, session.code):
                 yield network.name
 
 

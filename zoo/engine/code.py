@@ -45,6 +45,8 @@ class Code:
         self._parsed: dict[str, tuple[str, list[str]]] = {}
         self._closures: dict[frozenset[str], str] = {}
         self._reach: dict[str, frozenset[str]] = {}
+        # by identity, with the record itself so that no other takes its place: the steps of a plan share most of theirs
+        self._records: dict[int, tuple[Record, frozenset[str]]] = {}
         self._paths: dict[str, Path | None] = {}
         self._remembered: dict[str, Any] = {}
         if self._file:
@@ -59,9 +61,7 @@ class Code:
 
     def digest(self, step: Record) -> str:
         """The sha256 of all the code that `step` runs."""
-        modules: set[str] = set()
-        _modules(step, modules)
-        return self.digest_of(frozenset(modules))
+        return self.digest_of(self._modules(step))
 
     def digest_of(self, roots: frozenset[str]) -> str:
         """The sha256 of the code of the modules `roots` and of all that they reach."""
@@ -70,6 +70,31 @@ class Code:
             lines = sorted(f"{name} {self._module(name)[0]}" for name in modules)
             self._closures[roots] = hashlib.sha256("\n".join(lines).encode()).hexdigest()
         return self._closures[roots]
+
+    def _modules(self, record: Record) -> frozenset[str]:
+        """The modules of a record and of every record inside it."""
+        known = self._records.get(id(record))
+        if known is None:
+            found = {type(record).__module__}
+            for name in record.__struct_fields__:
+                self._add(getattr(record, name), found)
+            known = self._records[id(record)] = (record, frozenset(found))
+        return known[1]
+
+    def _add(self, value: Any, found: set[str]) -> None:
+        """Add to `found` the modules of all records in a field's value."""
+        if isinstance(value, _PLAIN):
+            return
+        if isinstance(value, Record):
+            found |= self._modules(value)
+        elif isinstance(value, dict):
+            for item in value.values():
+                self._add(item, found)
+        elif isinstance(value, tuple | list | frozenset):
+            for item in value:
+                self._add(item, found)
+        elif isinstance(value, msgspec.Struct):
+            raise AssertionError(f"{type(value).__name__} is not a Record")
 
     def _reached(self, root: str) -> frozenset[str]:
         """The names of the modules that `root` reaches inside the package, itself among them."""
@@ -140,24 +165,6 @@ class Code:
                 found.add(node.module)
                 found.update(f"{node.module}.{alias.name}" for alias in node.names)
         return {name for name in found if name != module and name != "zoo" and name not in TABLES and self._path(name)}
-
-
-def _modules(value: Any, found: set[str]) -> None:
-    """Add to `found` the modules of `value`, if it is a record, and of every record inside it."""
-    if isinstance(value, Record):
-        found.add(type(value).__module__)
-        for name in value.__struct_fields__:
-            inside = getattr(value, name)
-            if not isinstance(inside, _PLAIN):
-                _modules(inside, found)
-    elif isinstance(value, dict):
-        for item in value.values():
-            _modules(item, found)
-    elif isinstance(value, tuple | list | frozenset):
-        for item in value:
-            _modules(item, found)
-    elif isinstance(value, msgspec.Struct):
-        raise AssertionError(f"{type(value).__name__} is not a Record")
 
 
 def _shape(node: Any) -> str:

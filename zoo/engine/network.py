@@ -17,13 +17,13 @@ from zoo.boxes import Boxes, DetectorBoxes
 from zoo.context import Context
 from zoo.datasets import Dataset
 from zoo.engine.action import Action
-from zoo.engine.use import Way, gate, here, judged_in, judged_on, left_out, limit_of, part, renamed, shapes, timed_at, timings
+from zoo.engine.use import Way, gate, judged_in, judged_on, left_out, limit_of, part, renamed, shapes, timed_at, timings
 from zoo.engine.weights import weights
 from zoo.engine.wish import Plan, Wish
 from zoo.models import OnnxGraph
 from zoo.pipelines import Pipeline
 from zoo.pose.fits.box import Box
-from zoo.recipe.model import Calibration, Protocol, Recipe, TargetOptions, Workspace
+from zoo.recipe.model import Calibration, Protocol, Recipe, TargetOptions
 from zoo.record import fingerprint
 from zoo.steps.accuracy import MeasureAccuracy
 from zoo.steps.adopt import AdoptOnnx
@@ -55,7 +55,7 @@ def plan_network(story: Plan, recipe: Recipe, names: Sequence[str], context: Con
     exported = story.add(Action(f"{recipe.name}/export", export(recipe), {"weights": loaded}))
     model = story.add(Action(f"{recipe.name}/edit", EditOnnx(edits=recipe.edits), {"model": exported}))
     traced = torchscript(story, recipe, loaded, exported)
-    views = parity_views(recipe, workspace, context, wish)
+    views = parity_views(story, recipe, context, wish)
     seen = shown(story, views, context, wish) if views else {}
     if views:
         step = MeasureParity(
@@ -144,17 +144,17 @@ def build(story: Plan, recipe: Recipe, name: str, model: str, context: Context, 
     return story.add(Action(f"{recipe.name}/{name}/compile", step_compile, {"model": model}))
 
 
-def parity_views(recipe: Recipe, workspace: Workspace, context: Context, wish: Wish) -> Views | None:
+def parity_views(story: Plan, recipe: Recipe, context: Context, wish: Wish) -> Views | None:
     """Real images to compare models on and to time them with: the calibration's, else the first evaluation set's; and before
     those whose boxes a detector has to find those whose boxes are known."""
     wanted = [(recipe.calibration.dataset, recipe.calibration.boxes)] if recipe.calibration else []
     wanted += [(name, evaluation.boxes) for evaluation in recipe.evaluate for name in evaluation.datasets]
-    named = [(workspace.datasets[name], boxes) for name, boxes in wanted]
+    named = [(story.workspace.datasets[name], boxes) for name, boxes in wanted]
     if wish.dataset:
         named += [(wish.dataset, evaluation.boxes) for evaluation in recipe.evaluate] or [(wish.dataset, None)]
     of_boxes = isinstance(recipe.preprocess.fit, Box)
     views = (Views(dataset=dataset, boxes=boxes if of_boxes else None) for dataset, boxes in named)
-    present = [one for one in views if here(one.dataset, one.boxes, context, wish)]
+    present = [one for one in views if story.here(one.dataset, one.boxes, context, wish)]
     return min(present, key=lambda one: isinstance(one.boxes, DetectorBoxes), default=None)
 
 
@@ -202,7 +202,7 @@ def measure_accuracy(
     pipeline: Pipeline | None = None,
 ) -> None:
     """What was compiled for `owner` (`recipe/target`) in one protocol, on each of its datasets that is present."""
-    for name, dataset in judged_on(protocol, boxes, story.workspace, context, wish).items():
+    for name, dataset in judged_on(story, protocol, boxes, context, wish).items():
         step = MeasureAccuracy(
             boxes=boxes,
             parts=parts,
@@ -226,7 +226,7 @@ def measure_ceiling(story: Plan, recipe: Recipe, way: Way, context: Context, wis
     oracle = Oracle.of(way.parts[ALONE], recipe.train.targets) if recipe.train else None
     if oracle is None:
         return
-    for name, dataset in judged_on(way.protocol, way.boxes, story.workspace, context, wish).items():
+    for name, dataset in judged_on(story, way.protocol, way.boxes, context, wish).items():
         step = MeasureCeiling(
             oracle=oracle,
             protocol=way.protocol.protocol,
@@ -266,7 +266,7 @@ def measure_end_to_end(
         said = {"parts": {role: part.said() for role, part in way.parts.items()}, "boxes": way.boxes}
         alike.setdefault(fingerprint(said), []).append(way)
     for group in alike.values():
-        present = (judged_on(way.protocol, way.boxes, story.workspace, context, wish) for way in group)
+        present = (judged_on(story, way.protocol, way.boxes, context, wish) for way in group)
         name, dataset = next((next(iter(datasets.items())) for datasets in present if datasets), ("", None))
         if dataset is None:
             continue

@@ -49,15 +49,14 @@ class Definitions:
     """What `declared` says of recipes, found once for each as it stands."""
 
     def __init__(self, place: Place, context: Context, code: Code) -> None:
-        self.code = code
-        self._place, self._context = place, context
+        self._place, self._context, self._code = place, context, code
         self._known: dict[str, tuple[AnyRecipe, dict[str, str]]] = {}
 
     def of(self, recipe: AnyRecipe) -> dict[str, str]:
         """See `declared`."""
         known = self._known.get(recipe.name)
         if known is None or known[0] != recipe:
-            known = self._known[recipe.name] = (recipe, declared(recipe, self._place, self._context, self.code))
+            known = self._known[recipe.name] = (recipe, declared(recipe, self._place, self._context, self._code))
         return known[1]
 
 

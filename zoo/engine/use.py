@@ -12,7 +12,7 @@ from zoo.context import Context
 from zoo.datasets import Dataset
 from zoo.edits import Edit, Rename
 from zoo.edits.fold_preprocess import left_outside
-from zoo.engine.wish import Wish
+from zoo.engine.wish import Plan, Wish
 from zoo.recipe.model import Evaluation, Protocol, Recipe, Target, TargetOptions, Workspace
 from zoo.steps.parity import Gate
 from zoo.steps.part import Part
@@ -56,17 +56,11 @@ def takes(shape: tuple[int, int], used: Part) -> bool:
     return used.fit.size == shape and used.scales == (1.0,)
 
 
-def judged_on(evaluation: Protocol, boxes: Boxes | None, workspace: Workspace, context: Context, wish: Wish) -> dict[str, Dataset]:
+def judged_on(story: Plan, evaluation: Protocol, boxes: Boxes | None, context: Context, wish: Wish) -> dict[str, Dataset]:
     """The datasets of a protocol that are present here with their boxes, by name."""
-    if wish.dataset:
-        return {"own": wish.dataset} if here(wish.dataset, boxes, context, wish) else {}
     wanted = [name for name in evaluation.datasets if any(fnmatch.fnmatchcase(name, glob) for glob in wish.datasets)]
-    return {name: workspace.datasets[name] for name in wanted if here(workspace.datasets[name], boxes, context, wish)}
-
-
-def here(dataset: Dataset, boxes: Boxes | None, context: Context, wish: Wish) -> bool:
-    """Whether images are present, and boxes on them where those are asked for."""
-    return wish.assume or not (dataset.absent(context) or (boxes and boxes.lacking(dataset, context)))
+    named = {"own": wish.dataset} if wish.dataset else {name: story.workspace.datasets[name] for name in wanted}
+    return {name: dataset for name, dataset in named.items() if story.here(dataset, boxes, context, wish)}
 
 
 def left_out(recipe: Recipe, workspace: Workspace) -> tuple[Dataset, ...]:

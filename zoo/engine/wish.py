@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from zoo.boxes import Boxes
+from zoo.context import Context
 from zoo.datasets import Dataset, Photos, StickPeople
 from zoo.engine.action import Action
 from zoo.recipe.model import Recipe, Workspace
@@ -59,6 +61,8 @@ class Plan:
     place: Place
     actions: dict[str, Action] = field(default_factory=dict)
     detectors: dict[str, Recipe] = field(default_factory=dict)
+    looked: dict[tuple[int, int], tuple[Dataset, Boxes | None, bool]] = field(default_factory=dict)
+    """What was found here, by the identities of a dataset and of the boxes that were wanted on it."""
 
     @property
     def workspace(self) -> Workspace:
@@ -75,6 +79,16 @@ class Plan:
         if name not in self.detectors:
             self.detectors[name] = self.place.network(name)
         return self.detectors[name]
+
+    def here(self, dataset: Dataset, boxes: Boxes | None, context: Context, wish: Wish) -> bool:
+        """Whether images are present, and boxes on them where those are asked for; looked for once a plan."""
+        if wish.assume:
+            return True
+        known = self.looked.get((id(dataset), id(boxes)))
+        if known is None:
+            present = not (dataset.absent(context) or (boxes and boxes.lacking(dataset, context)))
+            known = self.looked[id(dataset), id(boxes)] = (dataset, boxes, present)
+        return known[2]
 
     def photos(self, dataset: Dataset) -> dict[str, str]:
         """What an action reads beside its model where another action makes the images: fetches them like weights, or draws them."""
