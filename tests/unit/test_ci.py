@@ -11,7 +11,7 @@ import pytest
 from zoo import cli
 from zoo.board.results import Result, Weights
 from zoo.machine import Machine
-from zoo.recipe.model import Recipe, Workspace
+from zoo.recipe.model import Recipe
 from zoo.steps.reports import Accuracy, Data, Failure
 
 ROOT = Path(__file__).parent.parent.parent
@@ -92,14 +92,13 @@ def test_a_dataset_that_no_recipe_names_is_refused(capsys: pytest.CaptureFixture
 
 def test_a_glob_picks_the_datasets_that_a_model_is_judged_on() -> None:
     from zoo.engine.use import judged_on
-    from zoo.engine.wish import Wish
+    from zoo.engine.wish import Plan, Wish
     from zoo.recipe.workspace import open_place, read_recipe
 
     place = open_place(str(ROOT))
     recipe: Recipe = read_recipe(place.find("openpose_mobilenet"), place)
-    declared: Workspace = place.declared
     picked = {
-        glob: list(judged_on(recipe.evaluate[0], None, declared, place.context(), Wish(datasets=(glob,), assume=True)))
+        glob: list(judged_on(Plan(place), recipe.evaluate[0], None, place.context(), Wish(datasets=(glob,), assume=True)))
         for glob in ("*", "photos", "coco_*", "none")
     }
     assert picked == {
