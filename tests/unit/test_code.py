@@ -18,7 +18,10 @@ def package(tmp_path: Path) -> Path:
 
 
 def closure(package: Path, *roots: str) -> str:
-    return Code(package=package).digest_of(frozenset(roots))
+    code = Code(package.parent / "cache", package)  # what has not changed since the last time need not be parsed again
+    found = code.digest_of(frozenset(roots))
+    code.save()
+    return found
 
 
 COMPILE = ("zoo.steps.compile", "zoo.backends.onnxruntime")
