@@ -43,12 +43,7 @@ def key(action: Action, inputs: Mapping[str, str], code: Code, context: Context)
 
 def installed(tools: Iterable[str]) -> Mapping[str, str]:
     """`versions` of `tools`, each looked up once a process: what has been imported stays as it is."""
-    return _together(frozenset(tools))
-
-
-@cache
-def _together(tools: frozenset[str]) -> Mapping[str, str]:
-    return {name: version for tool in sorted(tools) for name, version in _version(tool).items()}
+    return {name: version for tool in sorted(set(tools)) for name, version in _version(tool).items()}
 
 
 @cache
